@@ -1,0 +1,27 @@
+"""The ASGI application: HTTP by Django, websockets by Channels."""
+
+from __future__ import annotations
+
+import os
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django_application = get_asgi_application()
+
+from django.urls import path  # noqa: E402  models may be imported only now
+
+from assistant.consumers import PortalConsumer  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": django_application,
+        # Refuses a missing or foreign Origin (T4).
+        "websocket": AllowedHostsOriginValidator(
+            AuthMiddlewareStack(URLRouter([path("ws/t/<slug:tenant>/", PortalConsumer.as_asgi())]))
+        ),
+    }
+)

@@ -1,0 +1,105 @@
+"""The one place that reads the environment: typed, strict, and clear about what is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from dotenv import dotenv_values
+
+PREFIX = "CITEDESK_"
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+class Env:
+    """Reads settings from the process environment and, below it, from a `.env` file.
+
+    Every reader raises `ImproperlyConfigured` with a sentence that names the variable, what is
+    wrong with its value and what would be right. Values of secrets are never repeated in it.
+    """
+
+    def __init__(self, file: Path | None = None, environ: dict[str, str] | None = None) -> None:
+        from_file = {k: v for k, v in dotenv_values(file).items() if v is not None} if file and file.exists() else {}
+        self._values: dict[str, str] = {**from_file, **(dict(os.environ) if environ is None else environ)}
+        self._known: set[str] = set()
+
+    def text(self, name: str, default: str = "") -> str:
+        self._known.add(name)
+        return self._values.get(name, "").strip() or default
+
+    def boolean(self, name: str, default: bool) -> bool:
+        value = self.text(name).lower()
+        if not value:
+            return default
+        if value in TRUE | FALSE:
+            return value in TRUE
+        raise ImproperlyConfigured(f"{name}={value!r} is neither true nor false: use 1 or 0.")
+
+    def integer(self, name: str, default: int, *, low: int, high: int) -> int:
+        value = self.text(name)
+        if not value:
+            return default
+        if not value.removeprefix("-").isdecimal() or not low <= int(value) <= high:
+            raise ImproperlyConfigured(f"{name}={value!r} is not a whole number from {low} to {high}.")
+        return int(value)
+
+    def decimal(self, name: str, default: str, *, low: Decimal = Decimal(0)) -> Decimal:
+        value = self.text(name, default)
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            raise ImproperlyConfigured(f"{name}={value!r} is not a number.") from None
+        if not number.is_finite() or number < low:
+            raise ImproperlyConfigured(f"{name}={value!r} must be a finite number of at least {low}.")
+        return number
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value not in allowed:
+            raise ImproperlyConfigured(f"{name}={value!r} is not one of: {', '.join(allowed)}.")
+        return value
+
+    def words(self, name: str, default: str = "") -> list[str]:
+        """A list separated by commas."""
+        return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
+
+    def http_url(self, name: str, default: str = "") -> str:
+        """An absolute http or https URL without credentials, or empty."""
+        value = self.text(name, default)
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc):
+            raise ImproperlyConfigured(f"{name} is not an absolute http(s) URL without user name and password.")
+        return value.rstrip("/")
+
+    def redis_url(self, name: str) -> str:
+        value = self.text(name)
+        if value and urlsplit(value).scheme not in {"redis", "rediss"}:
+            raise ImproperlyConfigured(f"{name} does not begin with redis:// or rediss://.")
+        return value
+
+    def postgres(self, name: str) -> dict[str, str] | None:
+        """`postgres://user:password@host:port/name` as Django's settings, or None when unset."""
+        value = self.text(name)
+        if not value:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"postgres", "postgresql"} or not parts.hostname or not parts.path.strip("/"):
+            raise ImproperlyConfigured(f"{name} does not look like postgres://user:password@host:5432/name.")
+        return {
+            "NAME": parts.path.strip("/"),
+            "USER": unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": parts.hostname,
+            "PORT": str(parts.port or 5432),
+        }
+
+    def refuse_unknown(self) -> None:
+        """Call when all is read: a misspelt `CITEDESK_…` must not pass for the default."""
+        for name in sorted(self._values):
+            if name.startswith(PREFIX) and name not in self._known:
+                near = difflib.get_close_matches(name, self._known, n=1)
+                raise ImproperlyConfigured(f"{name} is not a setting.{f' Did you mean {near[0]}?' if near else ''}")

