@@ -1,0 +1,45 @@
+"""The interface that every provider and every wrapper around one shares.
+
+`Audited(Budgeted(Fallback([Retrying(Timed(provider)), …])))`: each is a `Streaming`, so that the
+order can be read in one place (`gateway.client`) and each tested alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from gateway.profiles import EmbeddingProfile, ModelProfile
+from gateway.types import Call, EmbeddingCall, StreamEvent, Trace, Usage
+
+
+class Streaming(Protocol):
+    """Anything that turns a call into a stream of events.
+
+    The stream ends with exactly one `Finished`, or raises a `GatewayError`. Closing the
+    generator (`aclose`) closes the connection to the provider at once.
+    """
+
+    def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]: ...
+
+
+class Provider(Streaming, Protocol):
+    """An adapter bound to one model. Translates the SDK's errors at its edge."""
+
+    name: str
+    profile: ModelProfile
+
+    async def aclose(self) -> None:
+        """Releases the connections."""
+        ...
+
+
+class EmbeddingProvider(Protocol):
+    """Turns texts into vectors of `profile.dimensions` floats, normalised to length 1."""
+
+    name: str
+    profile: EmbeddingProfile
+
+    async def embed(self, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
+        """One vector for each text, in order. Raises `ProviderError`."""
+        ...

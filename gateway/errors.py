@@ -1,0 +1,122 @@
+"""What can go wrong between us and a model. Nobody upstream guesses from a status code.
+
+GatewayError
+├── BudgetExceeded        budget_exceeded        the tenant's, user's or purpose's money is spent
+├── UnpricedModel         unpriced_model         the profile has no price, so no budget can hold it
+├── UnknownModel          unknown_model          no such profile
+├── NoCandidate           no_candidate           nothing is configured that may take this call
+├── Unsupported           unsupported            the model cannot do what is asked, by its profile
+└── ProviderError
+    ├── ConnectionFailed      connection_failed      retryable: nothing was reached
+    ├── ProviderTimeout       provider_timeout       retryable: `phase` connect|first_token|stall|total
+    ├── RateLimited           rate_limited           retryable, after `retry_after` seconds
+    ├── Overloaded            overloaded             retryable: 5xx, 529
+    ├── StreamBroken          stream_broken          retryable: cut, malformed, or an error event
+    ├── QuotaExhausted        quota_exhausted        the provider's account has no money
+    ├── InvalidCredentials    invalid_credentials    key wrong, revoked or without the right
+    ├── InvalidRequest        invalid_request        the provider refused the request as malformed
+    ├── ContextTooLong        context_too_long       more tokens than the model takes
+    └── ContentRefused        content_refused        blocked before any text
+
+`retryable` says that the same call may succeed later on the same provider. Whether another
+provider is tried is `fallback`: everything of the provider's own making.
+"""
+
+from __future__ import annotations
+
+
+class GatewayError(Exception):
+    """Base of all; `detail` is safe to show to an admin and never holds a key."""
+
+    code = "gateway_error"
+    retryable = False
+    fallback = False
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.code)
+        self.detail = detail
+
+
+class BudgetExceeded(GatewayError):
+    code = "budget_exceeded"
+
+
+class UnpricedModel(GatewayError):
+    code = "unpriced_model"
+
+
+class UnknownModel(GatewayError):
+    code = "unknown_model"
+
+
+class NoCandidate(GatewayError):
+    code = "no_candidate"
+
+
+class Unsupported(GatewayError):
+    code = "unsupported"
+    fallback = True
+
+
+class ProviderError(GatewayError):
+    """The provider's doing. `status` is the HTTP status where there was one."""
+
+    code = "provider_error"
+    fallback = True
+
+    def __init__(self, detail: str = "", *, status: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class ConnectionFailed(ProviderError):
+    code = "connection_failed"
+    retryable = True
+
+
+class ProviderTimeout(ProviderError):
+    code = "provider_timeout"
+    retryable = True
+
+    def __init__(self, detail: str = "", *, phase: str = "total") -> None:
+        super().__init__(detail or f"no answer in time ({phase})")
+        self.phase = phase
+
+
+class RateLimited(ProviderError):
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, detail: str = "", *, retry_after: float | None = None, status: int | None = None) -> None:
+        super().__init__(detail, status=status)
+        self.retry_after = retry_after
+
+
+class Overloaded(ProviderError):
+    code = "overloaded"
+    retryable = True
+
+
+class StreamBroken(ProviderError):
+    code = "stream_broken"
+    retryable = True
+
+
+class QuotaExhausted(ProviderError):
+    code = "quota_exhausted"
+
+
+class InvalidCredentials(ProviderError):
+    code = "invalid_credentials"
+
+
+class InvalidRequest(ProviderError):
+    code = "invalid_request"
+
+
+class ContextTooLong(ProviderError):
+    code = "context_too_long"
+
+
+class ContentRefused(ProviderError):
+    code = "content_refused"
