@@ -1,0 +1,202 @@
+"""From bytes to searchable passages. Each step can be run twice; a swap is one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from gateway import client
+from gateway.types import Caller
+from knowledge.converters import convert
+from knowledge.errors import KnowledgeError
+from knowledge.models import LEASE, Document, DocumentVersion, Passage, Source, State, StoredFile, Visibility
+from knowledge.retrieval.keyword import CONFIGURATION, COUNT_TERMS, WEIGHTS
+from knowledge.splitter import split
+from knowledge.types import Chunk, ConvertedDocument
+
+MAX_BYTES = 20_000_000
+
+INSERT_PASSAGE = f"""
+    INSERT INTO knowledge_passage (tenant_id, document_id, version_id, visibility, ordinal, text, start, "end",
+                                   heading_path, page, embedded_sha256, embedding, keywords, weights)
+    SELECT %(tenant)s, %(document)s, %(version)s, %(visibility)s, %(ordinal)s, %(text)s, %(start)s, %(end)s,
+           %(headings)s, %(page)s, %(digest)s, %(vector)s::halfvec, keywords, {WEIGHTS}
+    FROM to_tsvector('{CONFIGURATION}', %(searched)s) AS keywords
+"""
+
+Embed = Callable[[Sequence[str]], list[list[float]]]
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A file on its way in. Empty fields are taken from the file itself."""
+
+    external_id: str
+    name: str
+    data: bytes
+    title: str = ""
+    url: str = ""
+    visibility: str = ""
+
+
+def accept(source: Source, incoming: Incoming) -> Document | None:
+    """Saves the file as a pending document, or returns None where nothing changed. Call within
+    `tenant_scope`. The row's state is the outbox: whatever happens to the broker's message,
+    `sweep` finds the row (R2)."""
+    digest = hashlib.sha256(incoming.data).hexdigest()
+    document = Document.objects.select_for_update().filter(source=source, external_id=incoming.external_id).first()
+    if document is None:
+        document = Document(tenant_id=source.tenant_id, source=source, external_id=incoming.external_id)
+    elif (
+        document.state == State.INDEXED
+        and document.file.sha256 == digest
+        and document.url == (incoming.url or document.url)
+    ):
+        return None
+    document.title = incoming.title or document.title or incoming.name
+    document.url = incoming.url or document.url
+    document.visibility = incoming.visibility or document.visibility
+    document.state, document.error_code, document.error_hint, document.lease_until = State.PENDING, "", "", None
+    document.save()
+    StoredFile.objects.update_or_create(
+        document=document,
+        defaults={"tenant_id": source.tenant_id, "name": incoming.name, "data": incoming.data, "sha256": digest},
+    )
+    return document
+
+
+def take_lease(document_id: object) -> Document | None:
+    """The document, if it waits and nobody else works on it (R3)."""
+    with transaction.atomic():
+        document = Document.objects.select_for_update(skip_locked=True).filter(pk=document_id).first()
+        waiting = document is not None and (
+            document.state == State.PENDING
+            or (
+                document.state == State.INDEXING
+                and (document.lease_until is None or document.lease_until < timezone.now())
+            )
+        )
+        if document is None or not waiting:
+            return None
+        document.state, document.lease_until = State.INDEXING, timezone.now() + LEASE
+        document.save(update_fields=["state", "lease_until", "updated_at"])
+        return document
+
+
+def read(document: Document) -> ConvertedDocument:
+    """Converts the stored file. Raises `KnowledgeError`."""
+    return convert(bytes(document.file.data), name=document.file.name, media_type=document.file.media_type)
+
+
+def passages_of(document: Document, converted: ConvertedDocument) -> list[tuple[Chunk, str]]:
+    """Each chunk with the text that is embedded for it: title and heading path in front, for a
+    passage seldom says what it is about."""
+    title = converted.title or document.title
+    return [(chunk, "\n".join([" › ".join([title, *chunk.heading_path]), chunk.text])) for chunk in split(converted)]
+
+
+def known_embeddings(document: Document, chunks: list[tuple[Chunk, str]]) -> dict[str, str]:
+    """Vectors, as text, that this document's passages have already, by digest of what was
+    embedded: only passages that changed are embedded again."""
+    digests = {_digest(text) for _, text in chunks}
+    rows = Passage.objects.filter(document=document, embedded_sha256__in=digests)
+    return {digest: str(vector.to_list()) for digest, vector in rows.values_list("embedded_sha256", "embedding")}
+
+
+def embed_missing(chunks: list[tuple[Chunk, str]], known: dict[str, str], embed: Embed) -> dict[str, str]:
+    """`known` and the vectors of all other chunks."""
+    missing = list(dict.fromkeys(text for _, text in chunks if _digest(text) not in known))
+    vectors = embed(missing) if missing else []
+    return known | {_digest(text): str(vector) for text, vector in zip(missing, vectors, strict=True)}
+
+
+def swap(
+    document: Document, converted: ConvertedDocument, chunks: list[tuple[Chunk, str]], vectors: dict[str, str]
+) -> DocumentVersion:
+    """Replaces the document's passages in one transaction: a reader sees the old or the new."""
+    with transaction.atomic():
+        number = document.versions.count() + 1
+        version = DocumentVersion.objects.create(
+            tenant_id=document.tenant_id,
+            document=document,
+            number=number,
+            text=converted.text,
+            blocks=[[b.kind, b.start, b.end, b.level, b.page] for b in converted.blocks],
+            sha256=_digest(converted.text),
+            warnings=list(converted.warnings),
+        )
+        _remove_passages(document)
+        metadata = converted.metadata
+        document.title = (metadata.get("title") or converted.title or document.title)[:500]
+        document.url = (metadata.get("url") or document.url)[:1000]
+        if metadata.get("visibility") in Visibility.values:
+            document.visibility = metadata["visibility"]
+        _insert_passages(document, version, chunks, vectors)
+        document.current_version, document.state, document.lease_until = version, State.INDEXED, None
+        document.save()
+    return version
+
+
+def fail(document: Document, error: KnowledgeError) -> None:
+    """Records why; the last good version stays searchable."""
+    document.state, document.lease_until = State.FAILED, None
+    document.error_code, document.error_hint = error.code, error.hint[:500]
+    document.save(update_fields=["state", "lease_until", "error_code", "error_hint", "updated_at"])
+
+
+def embedder(tenant_id: int, *, rolls_back: bool = False) -> Embed:
+    """Embeds passages through the gateway on this tenant's account."""
+    caller = Caller(tenant_id=tenant_id, purpose="index")
+    return lambda texts: client.embed_sync(caller, texts, rolls_back=rolls_back)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _remove_passages(document: Document) -> None:
+    with connection.cursor() as cursor:
+        for version in document.passages.order_by().values_list("version_id", flat=True).distinct():
+            cursor.execute(COUNT_TERMS, {"sign": -1, "version": version})
+    document.passages.all().delete()
+
+
+def _insert_passages(
+    document: Document, version: DocumentVersion, chunks: list[tuple[Chunk, str]], vectors: dict[str, str]
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            INSERT_PASSAGE,
+            [
+                {
+                    "tenant": document.tenant_id,
+                    "document": document.pk,
+                    "version": version.pk,
+                    "visibility": document.visibility,
+                    "ordinal": ordinal,
+                    "text": chunk.text,
+                    "start": chunk.start,
+                    "end": chunk.end,
+                    "headings": json.dumps(chunk.heading_path),
+                    "page": chunk.page,
+                    "digest": _digest(text),
+                    "vector": vectors[_digest(text)],
+                    "searched": text,
+                }
+                for ordinal, (chunk, text) in enumerate(chunks)
+            ],
+        )
+        cursor.execute(COUNT_TERMS, {"sign": 1, "version": version.pk})
+
+
+def remove(document: Document) -> None:
+    """Takes a vanished document out of search. Its versions stay: old answers cite them."""
+    _remove_passages(document)
+    document.state, document.visibility = State.FAILED, Visibility.INTERNAL
+    document.error_code, document.error_hint = "source_gone", "The source no longer has it."
+    document.save(update_fields=["state", "visibility", "error_code", "error_hint", "updated_at"])

@@ -1,0 +1,79 @@
+"""Reads what `import_knowledge` is pointed at: a file, a folder, a zip, or a corpus.jsonl."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from knowledge.errors import ConversionFailed, DocumentTooLarge
+from knowledge.indexing import MAX_BYTES, Incoming
+
+SUFFIXES = {".md", ".markdown", ".html", ".htm", ".txt", ".pdf", ".docx"}
+
+
+def incoming(path: Path) -> Iterator[Incoming | tuple[str, Exception]]:
+    """Everything below `path` that can be converted; a thing that cannot be read is given as
+    (name, error), so that one bad file stops nothing. Hidden files are passed over."""
+    if path.is_dir() and (path / "corpus.jsonl").exists() and not any(path.glob("*.md")):
+        path = path / "corpus.jsonl"
+    if path.is_dir():
+        for each in sorted(path.rglob("*")):
+            if each.is_file() and each.suffix.lower() in SUFFIXES and not each.name.startswith("."):
+                if each.name != "README.md":
+                    yield _file(each, str(each.relative_to(path)))
+    elif path.suffix == ".jsonl":
+        yield from _corpus(path)
+    elif path.suffix == ".zip":
+        yield from _archive(path)
+    else:
+        yield _file(path, path.name)
+
+
+def _file(path: Path, name: str) -> Incoming | tuple[str, Exception]:
+    if path.stat().st_size > MAX_BYTES:
+        return name, DocumentTooLarge(f"{path.stat().st_size} bytes")
+    return Incoming(external_id=name[:500], name=path.name, data=path.read_bytes())
+
+
+def _corpus(path: Path) -> Iterator[Incoming | tuple[str, Exception]]:
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+                identity, text = str(row["id"]), str(row["text"])
+            except (ValueError, KeyError, TypeError) as error:
+                yield f"{path.name}:{number}", ConversionFailed(f"not an object with id and text: {error}")
+                continue
+            title = str(row.get("title") or "")
+            yield Incoming(
+                external_id=identity[:500],
+                name=f"{identity}.md",
+                data=text.encode("utf-8", "replace"),
+                title=title,
+                url=str(row.get("url") or ""),
+            )
+
+
+def _archive(path: Path) -> Iterator[Incoming | tuple[str, Exception]]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile:
+        yield path.name, ConversionFailed("not a zip archive, or a damaged one")
+        return
+    with archive:
+        for entry in archive.infolist():
+            if entry.is_dir() or Path(entry.filename).suffix.lower() not in SUFFIXES:
+                continue
+            if entry.file_size > MAX_BYTES or entry.file_size > 200 * max(entry.compress_size, 1):
+                yield entry.filename, DocumentTooLarge(f"{entry.file_size} bytes unpacked")
+                continue
+            with archive.open(entry) as file:  # the declared size may lie (F5)
+                data = file.read(MAX_BYTES + 1)
+            if len(data) > MAX_BYTES:
+                yield entry.filename, DocumentTooLarge("larger than it declares")
+                continue
+            yield Incoming(external_id=entry.filename[:500], name=Path(entry.filename).name, data=data)

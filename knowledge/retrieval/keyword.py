@@ -1,0 +1,49 @@
+"""BM25 inside PostgreSQL, exactly, with pgvector's sparse vectors.
+
+`ts_rank` knows no document frequency. So each passage keeps its saturated term frequencies
+
+    w(t) = tf·(k1 + 1) / (tf + k1·(1 - b + b·length/AVERAGE))
+
+as a `sparsevec` over hashed terms; a question becomes the sparse vector of its terms' inverse
+document frequencies, ln(1 + (N - n + ½)/(n + ½)); their inner product is the BM25 score (Robertson
+and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009). The text-search
+configuration that stems the passage stems the question. The average length is a constant, because
+the splitter makes passages of one size and a stored weight cannot follow a moving average.
+
+Two terms share a dimension with probability 2⁻²⁸: not worth handling.
+"""
+
+from __future__ import annotations
+
+from knowledge.models import TERM_SPACE
+
+K1, B, AVERAGE_TERMS = 1.2, 0.6, 70
+CONFIGURATION = "english"
+
+# sparsevec counts dimensions from 1.
+HASH = "(('x' || substr(md5(lexeme), 1, 7))::bit(28)::int + 1)"
+
+# Arguments: the text. Null positions do not occur: to_tsvector keeps them.
+WEIGHTS = f"""(
+    SELECT ('{{' || coalesce(string_agg(term || ':' || weight, ',' ORDER BY term), '') || '}}/{TERM_SPACE}')::sparsevec
+    FROM (
+        SELECT {HASH} AS term,
+               round((sum(tf * ({K1} + 1) / (tf + {K1} * (1 - {B} + {B} * length / {AVERAGE_TERMS}))))::numeric, 4) AS weight
+        FROM (
+            SELECT lexeme, cardinality(positions)::float AS tf, sum(cardinality(positions)) OVER ()::float AS length
+            FROM unnest(keywords)
+        ) AS counted
+        GROUP BY 1
+    ) AS weighed
+)"""
+
+# Adds `sign` to the count of every term of passages of one version; terms in order, so that two
+# writers never wait for each other in a circle.
+COUNT_TERMS = f"""
+    INSERT INTO knowledge_termcount (tenant_id, term, passages)
+    SELECT p.tenant_id, {HASH}, %(sign)s * count(*)
+    FROM knowledge_passage p, unnest(p.keywords)
+    WHERE p.version_id = %(version)s
+    GROUP BY 1, 2 ORDER BY 1, 2
+    ON CONFLICT (tenant_id, term) DO UPDATE SET passages = knowledge_termcount.passages + excluded.passages
+"""
