@@ -1,0 +1,33 @@
+"""What is wrong with a question.
+
+AssistantError
+├── EmptyQuestion     empty_question      nothing was asked
+├── QuestionTooLong   question_too_long   more than the limit of characters
+└── UnknownConversation  not_found        no such conversation, or another person's
+"""
+
+from __future__ import annotations
+
+
+class AssistantError(Exception):
+    code = "assistant_error"
+    retryable = False
+    detail = "The question could not be taken."
+
+    def __init__(self, detail: str = "") -> None:
+        self.detail = detail or type(self).detail
+        super().__init__(self.detail)
+
+
+class EmptyQuestion(AssistantError):
+    code = "empty_question"
+    detail = "Write a question first."
+
+
+class QuestionTooLong(AssistantError):
+    code = "question_too_long"
+
+
+class UnknownConversation(AssistantError):
+    code = "not_found"
+    detail = "There is no such conversation."

@@ -1,0 +1,157 @@
+"""Checks each sentence of an answer against the passages that it cites.
+
+A quote is located to the character: the unit of a cited source that supports the sentence best,
+by the share of the sentence's content words that it holds. A sentence is supported when that share
+is high enough and no number of the sentence is missing from the source.
+
+Does not catch: a sentence made of a source's words that says the opposite without a negation word,
+and support that is spread over more than one source's sentence with other words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from assistant.pipeline.citations import Mark, Piece
+from gateway.providers.sentences import split_sentences
+from gateway.types import Source
+
+SUPPORTED = 0.5
+WORD = re.compile(r"[^\W_]+(?:[.,:/-]\d+)*", re.UNICODE)
+NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+STOP = frozenset(
+    ["a", "an", "and", "are", "as", "at", "be", "but", "by", "can", "do", "does", "for", "from", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its", "of", "on", "or", "our", "so", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "up", "was", "we", "were", "what", "when", "where", "which", "will", "with", "you", "your"]
+)
+
+
+@dataclass(frozen=True)
+class CitedQuote:
+    """`quote == version.text[start:end]`."""
+
+    marker: int
+    source: Source
+    start: int
+    end: int
+    quote: str
+
+    def as_json(self) -> dict[str, Any]:
+        source = self.source
+        return {
+            "marker": self.marker,
+            "document": source.document,
+            "version": source.version,
+            "title": source.title,
+            "url": source.url,
+            "start": self.start,
+            "end": self.end,
+            "quote": self.quote,
+        }
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the answer; `score` is its support, 0 to 1; `lead` the white space before it."""
+
+    text: str
+    markers: tuple[int, ...]
+    supported: bool
+    score: float
+    reason: str = ""
+    quotes: tuple[CitedQuote, ...] = field(default=())
+    lead: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "text": self.text,
+            "supported": self.supported,
+            "score": round(self.score, 3),
+            "reason": self.reason,
+            "citations": list(self.markers),
+            "lead": self.lead,
+        }
+
+
+def sentences(pieces: Sequence[Piece]) -> list[tuple[str, str, tuple[int, ...]]]:
+    """(white space before, text, markers) of each sentence. A marker belongs to the sentence before
+    it, also where it stands after the full stop."""
+    text, marks = "", []
+    for piece in pieces:
+        if isinstance(piece, Mark):
+            marks.append((len(text.rstrip()), piece.marker))
+        else:
+            text += piece.text
+    spans = split_sentences(text)
+    found: list[tuple[str, str, tuple[int, ...]]] = []
+    position = 0
+    for index, (start, end) in enumerate(spans):
+        following = spans[index + 1][0] if index + 1 < len(spans) else len(text) + 1
+        markers = dict.fromkeys(marker for at, marker in marks if start < at <= end or end < at < following)
+        found.append((_gap(text[position:start]), re.sub(r"[ \t]+([.,;:!?])", r"\1", text[start:end]), tuple(markers)))
+        position = end
+    return found
+
+
+def _gap(space: str) -> str:
+    """The white space between two sentences without what the markers left behind."""
+    return "\n" * min(space.count("\n"), 2) if "\n" in space else space[:1]
+
+
+def check(pieces: Sequence[Piece], sources: Sequence[Source]) -> list[Sentence]:
+    """The sentences of an answer with their support."""
+    by_marker = {source.marker: source for source in sources}
+    checked = []
+    for lead, text, markers in sentences(pieces):
+        quotes = [(quote, score) for m in markers if (found := locate(text, by_marker[m])) for quote, score in [found]]
+        score = max((score for _, score in quotes), default=0.0)
+        cited = " ".join(by_marker[m].text for m in markers)
+        reason = _doubt(text, markers, score, cited)
+        kept = tuple(quote for quote, each in quotes if each >= SUPPORTED or each == score)
+        checked.append(Sentence(text, markers, not reason, score, reason, kept, lead))
+    return checked
+
+
+def locate(sentence: str, source: Source) -> tuple[CitedQuote, float] | None:
+    """The unit of the source that supports the sentence best, and how well (0 to 1)."""
+    exact = source.text.find(sentence)
+    if exact >= 0:
+        return _quote(source, exact, exact + len(sentence)), 1.0
+    wanted = _content(sentence)
+    spans = split_sentences(source.text)
+    if not wanted or not spans:
+        return None
+    # Two neighbours may hold together what one sentence of the answer says.
+    windows = [(a, b) for (a, b) in spans] + [(spans[i][0], spans[i + 1][1]) for i in range(len(spans) - 1)]
+    scored = [(len(wanted & _content(source.text[a:b])) / len(wanted), a - b, a, b) for a, b in windows]
+    score, _, start, end = max(scored)
+    return _quote(source, start, end), score
+
+
+def _quote(source: Source, start: int, end: int) -> CitedQuote:
+    return CitedQuote(source.marker, source, source.start + start, source.start + end, source.text[start:end])
+
+
+def _doubt(text: str, markers: tuple[int, ...], score: float, cited: str) -> str:
+    """Why the sentence cannot be called supported; empty when it can."""
+    if not markers:
+        return "" if not _content(text) or text.rstrip().endswith(":") else "no_citation"
+    if text in cited:
+        return ""
+    if set(NUMBER.findall(text)) - set(NUMBER.findall(cited)):
+        return "number_not_in_source"
+    if score < SUPPORTED:
+        return "weak_support"
+    return ""
+
+
+def _stem(word: str) -> str:
+    for ending in ("ing", "ies", "ed", "es", "s", "ly"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+def _content(text: str) -> set[str]:
+    return {_stem(word) for word in WORD.findall(text.lower()) if word not in STOP}

@@ -1,0 +1,282 @@
+"""The portal: pages of a tenant's members, rendered on the server and enlivened by portal.js."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.adapter import signup_tenant
+from accounts.models import Membership, Tenant, User
+from accounts.permissions import Actor, actor_for
+from accounts.tenancy import identity_scope, tenant_scope
+from assistant.errors import AssistantError
+from assistant.models import Conversation, Feedback, Message
+from assistant.pipeline.answer import Ask, answer
+from assistant.presenting import DOUBT, DOUBTS, REASONS, turns
+from assistant.reading import article_html
+from assistant.signals import person_requested
+from assistant.theming import stylesheet
+from knowledge.models import Document, DocumentVersion
+
+HISTORY_LENGTH = 50
+EXAMPLES = 4
+View = Callable[..., HttpResponse]
+
+
+def signed_in(view: View) -> View:
+    """The view gets the member as `actor`; anonymous visitors sign in first, strangers get 404.
+    No transaction is open in it: for views that wait for a model."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, tenant: str, **arguments: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            target = request.get_full_path() if request.method == "GET" else reverse("portal:ask", args=[tenant])
+            return redirect_to_login(target, "account_login")
+        actor = actor_for(request.user, tenant)
+        if actor is None:
+            raise Http404
+        return view(request, actor, **arguments)
+
+    return checked
+
+
+def member_page(view: View) -> View:
+    """As `signed_in`, with the tenant's scope around the view and its rendering."""
+
+    @signed_in
+    @wraps(view)
+    def scoped(request: HttpRequest, actor: Actor, **arguments: Any) -> HttpResponse:
+        with tenant_scope(actor.tenant_id):
+            return view(request, actor, **arguments)
+
+    return scoped
+
+
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """To the one place where the visitor belongs, or to a choice of them."""
+    user = request.user
+    if not isinstance(user, User):
+        return redirect("account_login")
+    with identity_scope(user.pk):
+        own = Membership._base_manager.filter(user_id=user.pk, tenant__suspended_at=None).select_related("tenant")
+        tenants = [membership.tenant for membership in own.order_by("tenant__name")]
+    if len(tenants) == 1:
+        return redirect("portal:ask", tenants[0].slug)
+    if not tenants and user.is_superuser:
+        return redirect("admin:index")
+    return render(request, "portal/home.html", {"tenants": tenants})
+
+
+@require_GET
+def theme(request: HttpRequest, tenant: str) -> HttpResponse:
+    """The tenant's colour as a stylesheet: for its members, and for those who come to sign up."""
+    visiting = signup_tenant(request)
+    if visiting is None or visiting.slug != tenant:
+        actor = actor_for(request.user, tenant) if isinstance(request.user, User) else None
+        if actor is None:
+            raise Http404
+    accent = Tenant.objects.values_list("accent", flat=True).get(slug=tenant)
+    return HttpResponse(
+        stylesheet(accent), content_type="text/css; charset=utf-8", headers={"Cache-Control": "private, max-age=300"}
+    )
+
+
+@require_GET
+@member_page
+def ask_page(request: HttpRequest, actor: Actor) -> HttpResponse:
+    return render(request, "portal/ask.html", _portal_context(actor))
+
+
+@require_GET
+@member_page
+def conversation_page(request: HttpRequest, actor: Actor, conversation_id: uuid.UUID) -> HttpResponse:
+    conversation = _own(actor, conversation_id)
+    own = Feedback.objects.filter(message__conversation=conversation, user_id=actor.user_id)
+    thumbs = dict(own.values_list("message_id", "value"))
+    thread = turns(conversation.messages.order_by("number"), actor.tenant_slug, thumbs)
+    return render(request, "portal/ask.html", _portal_context(actor, conversation) | {"turns": thread})
+
+
+@require_POST
+@signed_in
+def ask_plainly(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """The question of a browser without script: waits for the whole answer, then shows it."""
+    asked = Ask(request.POST.get("question", ""), actor, request.POST.get("conversation") or None)
+    try:
+        conversation = async_to_sync(_conclude)(asked)
+    except AssistantError as error:
+        messages.error(request, str(error))
+        return redirect("portal:ask", actor.tenant_slug)
+    return redirect("portal:conversation", actor.tenant_slug, conversation)
+
+
+async def _conclude(asked: Ask) -> str:
+    conversation = ""
+    async for event in answer(asked):
+        conversation = getattr(event, "conversation", "") or conversation
+    return conversation
+
+
+@require_POST
+@member_page
+def person_for_conversation(request: HttpRequest, actor: Actor, conversation_id: uuid.UUID) -> HttpResponse:
+    return _call_person(request, actor, _own(actor, conversation_id))
+
+
+@require_http_methods(["GET", "POST"])
+@member_page
+def person(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """A message to a person without asking the assistant first."""
+    note = request.POST.get("note", "").strip()[:4000]
+    if request.method == "POST" and note:
+        conversation = Conversation.objects.create(tenant_id=actor.tenant_id, user_id=actor.user_id, title=note[:200])
+        Message.objects.create(tenant_id=actor.tenant_id, conversation=conversation, number=1, role="user", text=note)
+        return _call_person(request, actor, conversation)
+    context = _portal_context(actor) | {"missing": request.method == "POST"}
+    return render(request, "portal/person.html", context, status=422 if request.method == "POST" else 200)
+
+
+@require_GET
+@member_page
+def article(request: HttpRequest, actor: Actor, document_id: uuid.UUID) -> HttpResponse:
+    """The article at the quote; `fragment=1` gives its body alone, for the pane beside the answer."""
+    document = Document.objects.visible_to(actor).filter(pk=document_id).select_related("current_version").first()
+    if document is None or document.current_version is None:
+        raise Http404
+    version = _version(document, request.GET.get("version", ""))
+    start, end = _number(request.GET.get("start")), _number(request.GET.get("end"))
+    context = {
+        "tenant": Tenant.objects.get(pk=actor.tenant_id),
+        "document": document,
+        "version": version,
+        "outdated": version.pk != document.current_version_id,
+        "body": article_html(version.text, version.blocks, start, end),
+        "safe_url": document.url if document.url.startswith(("https://", "http://")) else "",
+    }
+    name = "portal/_article.html" if request.GET.get("fragment") else "portal/article.html"
+    return render(request, name, context)
+
+
+@require_POST
+@member_page
+def feedback(request: HttpRequest, actor: Actor, message_id: uuid.UUID) -> HttpResponse:
+    """One thumb for each reader and answer; the last one counts. Script gets 204, a form its page."""
+    message = Message.objects.filter(pk=message_id, role="assistant", conversation__user_id=actor.user_id).first()
+    if message is None:
+        raise Http404
+    value = request.POST.get("value", "")
+    if value not in ("up", "down"):
+        return HttpResponse(status=422)
+    known = {code for code, _label in REASONS}
+    reasons = [reason for reason in request.POST.getlist("reasons") if reason in known]
+    Feedback.objects.update_or_create(
+        message=message,
+        user_id=actor.user_id,
+        defaults={
+            "tenant_id": actor.tenant_id,
+            "value": value,
+            "reasons": reasons,
+            "comment": request.POST.get("comment", "").strip()[:2000],
+        },
+    )
+    if request.headers.get("X-Requested-With") == "fetch":
+        return HttpResponse(status=204)
+    messages.success(request, _("Thank you. Your feedback is saved."))
+    return redirect("portal:conversation", actor.tenant_slug, message.conversation_id)
+
+
+def _own(actor: Actor, conversation_id: uuid.UUID) -> Conversation:
+    conversation: Conversation | None = Conversation.objects.filter(pk=conversation_id, user_id=actor.user_id).first()
+    if conversation is None:
+        raise Http404
+    return conversation
+
+
+def _call_person(request: HttpRequest, actor: Actor, conversation: Conversation) -> HttpResponseRedirect:
+    person_requested.send(
+        Conversation, conversation=conversation, actor=actor, note=request.POST.get("note", "").strip()[:4000]
+    )
+    messages.success(request, _("A person will answer you, and has everything said so far. You can go on asking."))
+    return redirect("portal:conversation", actor.tenant_slug, conversation.pk)
+
+
+def _version(document: Document, wanted: str) -> DocumentVersion:
+    """A version by number or id; the current one when none is asked for."""
+    if not wanted:
+        assert document.current_version is not None
+        return document.current_version
+    by = {"number": int(wanted)} if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 else {"pk": _uuid(wanted)}
+    version: DocumentVersion | None = DocumentVersion.objects.filter(document=document, **by).first()
+    if version is None:
+        raise Http404
+    return version
+
+
+def _uuid(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise Http404 from None
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _examples(actor: Actor) -> list[str]:
+    """Titles of public articles, spread over the help centre; those that ask come first."""
+    readable = Document.objects.visible_to(actor).exclude(current_version=None).exclude(visibility="internal")
+    titles = list(readable.order_by("external_id").values_list("title", flat=True)[:2000])
+    asking = [title for title in titles if title.rstrip().endswith("?")]
+    chosen = asking if len(asking) >= EXAMPLES else titles
+    step = max(1, len(chosen) // EXAMPLES)
+    return chosen[step // 2 :: step][:EXAMPLES]
+
+
+def _portal_context(actor: Actor, conversation: Conversation | None = None) -> dict[str, Any]:
+    own = Conversation.objects.filter(user_id=actor.user_id)
+    return {
+        "tenant": Tenant.objects.get(pk=actor.tenant_id),
+        "actor": actor,
+        "conversation": conversation,
+        "history": list(own[:HISTORY_LENGTH]),
+        "example_questions": [] if conversation else _examples(actor),
+        "reasons": REASONS,
+        "words": _words(),
+    }
+
+
+def _words() -> dict[str, Any]:
+    """What portal.js says, in the reader's language."""
+    return {
+        "searching": _("Searching the help centre"),
+        "reading_one": _("Reading 1 article"),
+        "reading_many": _("Reading %(n)s articles"),
+        "writing": _("Writing the answer"),
+        "restarting": _("The first attempt broke off. Starting again"),
+        "checking": _("Checking each sentence against the articles"),
+        "offline": _("You are offline. Your question is kept; the answer goes on when the connection is back."),
+        "reconnecting": _("Connection lost. Reconnecting"),
+        "signed_out": _("You have been signed out. Reload the page to sign in again."),
+        "copied": _("Copied"),
+        "copy_failed": _("Copying is not allowed here"),
+        "thanks": _("Thank you. Your feedback is saved."),
+        "not_saved": _("That could not be saved. Try again."),
+        "article_failed": _("The article could not be loaded. The link opens it in a page of its own."),
+        "source": _("Source %(n)s"),
+        "doubt": str(DOUBT),
+        "doubts": {code: str(text) for code, text in DOUBTS.items()},
+        "failed": _("No answer could be written just now. Your question is saved; try again, or ask a person."),
+    }
