@@ -1,0 +1,263 @@
+"""The one entrance to every model: `stream`, `complete`, `embed`, `embed_sync`.
+
+The order of what a completion passes through, outermost first:
+
+    Stream            writes the audit record when the context closes, whatever happened
+    Budgeted          reserves the most it can cost, counts what it does cost
+    Fallback          the next candidate when a provider fails
+    Retrying          the same provider again, before the first token
+    Timed             limits on connecting, the first token, pauses and the whole
+    provider          the adapter
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from decimal import Decimal
+from types import TracebackType
+from typing import Literal, Self
+
+from django.db import connection
+
+from accounts.tenancy import in_database, in_tenant, tenant_scope
+from gateway import connections
+from gateway.audit import writer
+from gateway.base import EmbeddingProvider
+from gateway.budgets import reserve, settle
+from gateway.conf import configured
+from gateway.errors import GatewayError, StreamBroken
+from gateway.fallback import Fallback
+from gateway.metering import Budgeted, embedding_cost, most_embedding
+from gateway.profiles import EmbeddingProfile
+from gateway.retry import Retrying
+from gateway.router import candidates, embedding_candidate
+from gateway.timeouts import Timed
+from gateway.types import (
+    JSON,
+    Call,
+    Caller,
+    Completion,
+    EmbeddingCall,
+    Finished,
+    FinishReason,
+    Retracted,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    Trace,
+    Usage,
+    Verdict,
+)
+from gateway.uncancelled import to_the_end
+
+
+class Stream:
+    """One running completion: `async with stream(call) as events: async for event in events: …`.
+
+    Ends after `Finished`, or raises a `GatewayError`. `judge` may be called until the context
+    closes, which closes the provider's connection, books the money and writes the audit record in
+    one transaction, also after an error or a cancellation. Then `trace.audit_id`, `trace.cost` and
+    `trace.usage` are final.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.trace = Trace()
+        self._events = _routed(call, self.trace)
+        self._pieces: list[str] = []
+        self._ended = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        if self._ended:
+            raise StopAsyncIteration
+        self.trace.mark("start")
+        try:
+            event = await anext(self._events)
+        except StopAsyncIteration:
+            raise self._failed(StreamBroken("the stream ended without its last event")) from None
+        except GatewayError as error:
+            raise self._failed(error) from error.__cause__
+        except asyncio.CancelledError:
+            self._end(FinishReason.CANCELLED)
+            raise
+        await self._note(event)
+        return event
+
+    def judge(self, verdict: Verdict) -> None:
+        """What the caller found when it checked the answer; the last word counts."""
+        self.trace.verdict = verdict
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._events.aclose()
+        finally:
+            if "start" in self.trace.marks:
+                await self._close(unexpected=kind is not None and issubclass(kind, Exception))
+
+    async def _close(self, *, unexpected: bool) -> None:
+        if self.trace.reason is None:
+            self.trace.error_code = "internal_error" if unexpected else ""
+            self._end(FinishReason.ERROR if unexpected else FinishReason.CANCELLED)
+        self.trace.text = "".join(self._pieces)
+        await to_the_end(
+            in_tenant(self.call.caller.tenant_id, _close_books, writer.frozen_completion(self.call), self.trace)
+        )
+
+    async def _note(self, event: StreamEvent) -> None:
+        match event:
+            case TextDelta():
+                self.trace.mark("first_token")
+                self._pieces.append(event.text)
+            case Retracted():
+                self._pieces.clear()
+                self.trace.tool_calls.clear()
+            case ToolCallDelta():
+                self.trace.mark("first_token")
+                _join(self.trace.tool_calls, event)
+            case Finished():
+                self.trace.model_version = event.model_version or self.trace.model_version
+                self._end(event.reason)
+                await self._events.aclose()
+
+    def _failed(self, error: GatewayError) -> GatewayError:
+        self.trace.error_code = error.code
+        self._end(FinishReason.ERROR)
+        return error
+
+    def _end(self, reason: FinishReason) -> None:
+        self._ended = True
+        self.trace.reason = reason
+        self.trace.mark("finished")
+
+
+def stream(call: Call) -> Stream:
+    """A completion as it is written."""
+    return Stream(call)
+
+
+async def complete(call: Call) -> Completion:
+    """A completion in one piece. Raises `GatewayError`."""
+    async with stream(call) as events:
+        async for _event in events:
+            pass
+    trace = events.trace
+    return Completion(trace.text, trace.reason or FinishReason.ERROR, trace.usage, trace.model_version)
+
+
+async def embed(call: EmbeddingCall) -> list[list[float]]:
+    """One vector for each text, in order. Raises `GatewayError`."""
+    run = _Embedding(call)
+    try:
+        profile, amount = run.begin()
+        if amount:
+            await to_the_end(in_database(run.reserve, amount))
+        run.trace.mark("reserved")
+        provider = connections.embedding_provider(profile)
+        return run.done(profile, *await provider.embed(call))
+    except GatewayError as error:
+        run.failed(error)
+        raise
+    except asyncio.CancelledError:
+        run.trace.reason, run.trace.error_code = FinishReason.CANCELLED, ""
+        raise
+    finally:
+        await to_the_end(in_tenant(call.caller.tenant_id, _close_books, run.frozen, run.trace))
+
+
+def embed_sync(
+    caller: Caller,
+    texts: Sequence[str],
+    *,
+    kind: Literal["query", "passage"] = "passage",
+    model: str | None = None,
+    rolls_back: bool = False,
+) -> list[list[float]]:
+    """`embed` for workers and commands. The database is used in the calling thread; the provider
+    runs on an event loop kept for it, so its connections outlive the call. Raises `GatewayError`,
+    and `RuntimeError` inside a transaction, for none is ever held across a model's work; except
+    in one that `rolls_back`, as an evaluation does to leave nothing behind."""
+    if connection.in_atomic_block and not rolls_back:
+        raise RuntimeError("embed_sync was called inside a transaction; leave the tenant scope first")
+    call = EmbeddingCall(caller=caller, texts=tuple(texts), kind=kind, model=model)
+    run = _Embedding(call)
+    try:
+        profile, amount = run.begin()
+        if amount:
+            run.reserve(amount)
+        run.trace.mark("reserved")
+        return run.done(profile, *connections.run_in_background(_embed_with(profile, call)))
+    except GatewayError as error:
+        run.failed(error)
+        raise
+    finally:
+        with tenant_scope(caller.tenant_id):
+            _close_books(run.frozen, run.trace)
+
+
+class _Embedding:
+    """The books of one embedding, the same for both doors. A model without a price to pay makes
+    no reservation: there is nothing to hold."""
+
+    def __init__(self, call: EmbeddingCall) -> None:
+        self.call, self.trace = call, Trace(reason=FinishReason.ERROR, error_code="internal_error")
+        self.frozen: JSON = writer.frozen_embedding(call)
+
+    def begin(self) -> tuple[EmbeddingProfile, Decimal]:
+        self.trace.mark("start")
+        profile = embedding_candidate(self.call)
+        self.trace.provider, self.trace.model = profile.provider, profile.id
+        return profile, most_embedding(self.call, profile)
+
+    def reserve(self, amount: Decimal) -> None:
+        reserve(self.call.caller, self.call.id, amount, self.frozen, seconds=configured().reservation_seconds)
+
+    def done(self, profile: EmbeddingProfile, vectors: list[list[float]], usage: Usage) -> list[list[float]]:
+        self.trace.mark("finished")
+        self.trace.usage, self.trace.cost = usage, embedding_cost(profile, usage)
+        self.trace.reason, self.trace.error_code = FinishReason.STOP, ""
+        return vectors
+
+    def failed(self, error: GatewayError) -> None:
+        self.trace.mark("finished")
+        self.trace.error_code = error.code
+
+
+async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
+    provider: EmbeddingProvider = connections.embedding_provider(profile)
+    return await provider.embed(call)
+
+
+async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
+    profiles = candidates(call)
+    attempts = [Retrying(Timed(connections.provider(profile))) for profile in profiles]
+    async with aclosing(Budgeted(Fallback(attempts), profiles).stream(call, trace)) as events:
+        async for event in events:
+            yield event
+
+
+def _close_books(frozen: JSON, trace: Trace) -> None:
+    """Money and record in one transaction; the budget's rows are locked before the chain's head,
+    by every writer."""
+    trace.mark("closing")
+    settle(frozen["id"], trace.cost)
+    record = writer.append(frozen["caller"]["tenant_id"], frozen, trace)
+    trace.audit_id = str(record.pk)
+
+
+def _join(calls: list[JSON], delta: ToolCallDelta) -> None:
+    for call in calls:
+        if call["index"] == delta.index:
+            call["name"] += delta.name
+            call["arguments"] += delta.arguments
+            return
+    calls.append({"index": delta.index, "id": delta.id, "name": delta.name, "arguments": delta.arguments})

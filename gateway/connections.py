@@ -1,0 +1,94 @@
+"""The open providers: one per event loop and model, because an SDK's client belongs to its loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, TypeVar
+
+from gateway import registry
+from gateway.base import EmbeddingProvider, Provider
+from gateway.conf import GatewaySettings, configured
+from gateway.profiles import EmbeddingProfile, ModelProfile, embedding_profile
+from gateway.types import Caller, EmbeddingCall
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Open:
+    """What one loop has open. Other settings are other connections: tests change them."""
+
+    completion: dict[tuple[GatewaySettings, ModelProfile], Provider] = field(default_factory=dict)
+    embedding: dict[tuple[GatewaySettings, EmbeddingProfile], EmbeddingProvider] = field(default_factory=dict)
+
+
+_by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Open] = weakref.WeakKeyDictionary()
+
+
+def provider(profile: ModelProfile) -> Provider:
+    """The running loop's provider for this model. Raises `GatewayError` where it lacks a key."""
+    opened, key = _opened(), (configured(), profile)
+    if key not in opened.completion:
+        opened.completion[key] = registry.make(profile, _settings())
+    return opened.completion[key]
+
+
+def embedding_provider(profile: EmbeddingProfile) -> EmbeddingProvider:
+    """The running loop's provider for this embedding model."""
+    opened, key = _opened(), (configured(), profile)
+    if key not in opened.embedding:
+        opened.embedding[key] = registry.make_embedding(profile, _settings())
+    return opened.embedding[key]
+
+
+async def close() -> None:
+    """Closes what the running loop has open; for an orderly end of the process."""
+    opened = _by_loop.pop(asyncio.get_running_loop(), _Open())
+    for each in opened.completion.values():
+        await each.aclose()
+
+
+def run_in_background(work: Coroutine[Any, Any, T]) -> T:
+    """Runs `work` on the event loop that this process keeps for synchronous callers. Not from
+    within that loop: it would wait for itself."""
+    return asyncio.run_coroutine_threadsafe(work, _background_loop(os.getpid())).result()
+
+
+@cache
+def _background_loop(_process: int) -> asyncio.AbstractEventLoop:
+    """One for each process: a worker that was forked must not wait on a thread left behind."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="citedesk-gateway", daemon=True).start()
+    return loop
+
+
+def _opened() -> _Open:
+    return _by_loop.setdefault(asyncio.get_running_loop(), _Open())
+
+
+async def _embed_unaudited(texts: list[str]) -> list[list[float]]:
+    """For the extractive provider, whose comparing of sentences is part of one audited call."""
+    local = embedding_provider(embedding_profile(configured().embedding_model))
+    vectors, _usage = await local.embed(EmbeddingCall(caller=Caller(tenant_id=0), texts=tuple(texts)))
+    return vectors
+
+
+def _settings() -> registry.ProviderSettings:
+    conf = configured()
+    return registry.ProviderSettings(
+        openai_key=conf.openai_key,
+        openai_url=conf.openai_url,
+        openai_api=conf.openai_api,
+        anthropic_key=conf.anthropic_key,
+        anthropic_url=conf.anthropic_url,
+        compatible_url=conf.compatible_url,
+        compatible_model=conf.compatible_model,
+        compatible_key=conf.compatible_key,
+        embed=_embed_unaudited,
+    )

@@ -1,0 +1,31 @@
+"""Which models may take a call, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from gateway.conf import configured
+from gateway.errors import NoCandidate
+from gateway.profiles import EmbeddingProfile, ModelProfile, completion_profile, embedding_profile
+from gateway.types import Call, EmbeddingCall, Task
+
+WRITES_FREELY = frozenset({Task.REWRITE})  # tasks for a language model: quoting is no answer to them
+
+
+def candidates(call: Call) -> list[ModelProfile]:
+    """The model that the call names, alone; otherwise the configured ones that can do its task.
+
+    Raises `UnknownModel`, or `NoCandidate` when none of them can.
+    """
+    if call.options.model:
+        return [completion_profile(call.options.model)]
+    profiles = [completion_profile(name) for name in configured().answer_models]
+    if call.options.task in WRITES_FREELY:
+        profiles = [profile for profile in profiles if profile.generates]
+    if not profiles:
+        raise NoCandidate(f"no configured model can take the task {call.options.task.value!r}")
+    return profiles
+
+
+def embedding_candidate(call: EmbeddingCall) -> EmbeddingProfile:
+    """The model that the call names, or the configured one: vectors of two models never mix, so
+    there is no second choice. Raises `UnknownModel`."""
+    return embedding_profile(call.model or configured().embedding_model)

@@ -1,0 +1,161 @@
+"""Money is held before it is spent, and nothing is spent twice or lost."""
+
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from accounts.tenancy import tenant_scope
+from gateway import budgets
+from gateway.audit import writer
+from gateway.audit.verify import verify
+from gateway.budgets import period_start, reserve, settle, sweep
+from gateway.errors import BudgetExceeded, UnpricedModel
+from gateway.metering import most, tokens
+from gateway.models import AuditRecord, Budget, BudgetUse, Period, Reservation
+from gateway.profiles import ModelProfile, Price
+from gateway.types import Call, Caller, Message, Options
+from tests.conftest import Cast
+
+ONE = Decimal("1")
+PRICED = ModelProfile(
+    "priced", "test", "priced", context=10_000, max_output=1_000, price=Price(Decimal(3), Decimal(9), Decimal(1))
+)
+
+
+def _hold(caller: Caller, amount: Decimal = ONE, seconds: float = 60) -> uuid.UUID:
+    call = Call(caller=caller, messages=(Message("user", "hello"),), question="hello")
+    reserve(caller, call.id, amount, writer.frozen_completion(call), seconds=seconds)
+    return call.id
+
+
+def _used(tenant_id: int) -> list[tuple[Decimal, Decimal]]:
+    with tenant_scope(tenant_id):
+        return list(BudgetUse.objects.order_by("budget_id").values_list("reserved", "settled"))
+
+
+def _limit(cast: Cast, limit: int, **level: object) -> None:
+    with tenant_scope(cast.acme.pk):
+        Budget.objects.create(tenant=cast.acme, limit=limit, **level)
+
+
+@pytest.fixture
+def caller(cast: Cast) -> Caller:
+    return Caller(tenant_id=cast.acme.pk, user_id=cast.alice.pk, user_label="Alice", purpose="answer")
+
+
+@pytest.mark.threat("B1")
+def test_fifty_parallel_calls_with_money_for_ten_admit_ten(cast: Cast, caller: Caller) -> None:
+    _limit(cast, 10)
+
+    def attempt(_number: int) -> bool:
+        try:
+            _hold(caller)
+        except BudgetExceeded:
+            return False
+        finally:
+            connections["default"].close()
+        return True
+
+    with ThreadPoolExecutor(50) as pool:
+        admitted = sum(pool.map(attempt, range(50)))
+
+    assert admitted == 10
+    assert _used(cast.acme.pk) == [(Decimal(10), Decimal(0))]
+
+
+def test_a_refusal_says_whose_budget_and_holds_nothing_anywhere(cast: Cast, caller: Caller) -> None:
+    _limit(cast, 10)
+    _limit(cast, 0, user=cast.alice)
+    with pytest.raises(BudgetExceeded, match="the user's monthly budget"):
+        _hold(caller)
+    assert _used(cast.acme.pk) == []
+    assert _hold(Caller(tenant_id=cast.acme.pk, user_id=cast.adam.pk))
+
+
+def test_a_purpose_has_a_budget_of_its_own(cast: Cast, caller: Caller) -> None:
+    _limit(cast, 0, purpose="draft")
+    assert _hold(caller)
+    with pytest.raises(BudgetExceeded, match="the purpose's"):
+        _hold(Caller(tenant_id=cast.acme.pk, purpose="draft"))
+
+
+def test_the_rest_of_a_reservation_is_given_back_once(cast: Cast, caller: Caller) -> None:
+    call_id = _hold(caller)
+    for expected in (True, False):
+        with tenant_scope(cast.acme.pk):
+            assert settle(call_id, Decimal("0.25")) is expected
+    assert _used(cast.acme.pk) == [(Decimal(0), Decimal("0.25"))]
+
+
+def test_a_tenant_without_a_budget_gets_the_configured_one(cast: Cast, caller: Caller) -> None:
+    _hold(caller)
+    with tenant_scope(cast.acme.pk):
+        budget = Budget.objects.get()
+    assert (budget.level, budget.limit, budget.period) == ("tenant", Decimal(20), Period.MONTHLY)
+
+
+def test_a_free_call_is_noted_but_needs_no_money(cast: Cast, caller: Caller) -> None:
+    _limit(cast, 0)
+    call_id = _hold(caller, Decimal(0))
+    with tenant_scope(cast.acme.pk):
+        assert Reservation.objects.filter(pk=call_id).exists()
+
+
+@pytest.mark.threat("B4")
+def test_a_call_whose_process_died_gives_its_money_back_and_is_audited(cast: Cast, caller: Caller) -> None:
+    call_id = _hold(caller)
+    assert sweep(timezone.now()) == 0, "its lease still runs"
+    assert sweep(timezone.now() + timedelta(minutes=2)) == 1
+    assert sweep(timezone.now() + timedelta(minutes=2)) == 0
+    assert _used(cast.acme.pk) == [(Decimal(0), Decimal(0))]
+    with tenant_scope(cast.acme.pk):
+        record = AuditRecord.objects.get(pk=call_id)
+        assert (record.finish_reason, record.error_code, record.user_label) == ("error", "abandoned", "Alice")
+        assert record.content.data["question"] == "hello"
+    assert verify(cast.acme.pk).ok
+
+
+@pytest.mark.threat("B4", "B6")
+def test_expired_reservations_never_keep_a_user_out(cast: Cast, caller: Caller) -> None:
+    _limit(cast, 1)
+    _hold(caller, seconds=-1)
+    assert _hold(caller)
+
+
+@pytest.mark.threat("B6")
+def test_no_more_is_held_than_the_answer_may_cost(caller: Caller) -> None:
+    call = Call(caller=caller, messages=(Message("user", "x" * 300),), options=Options(max_tokens=100))
+    assert most(call, PRICED) == (Decimal(108) * 3 + Decimal(100) * 9) / 1_000_000
+
+
+@pytest.mark.threat("B5")
+def test_a_model_without_a_price_is_refused(caller: Caller) -> None:
+    unpriced = ModelProfile("unpriced", "test", "unpriced", context=10_000, max_output=1_000, price=None)
+    with pytest.raises(UnpricedModel):
+        most(Call(caller=caller, messages=()), unpriced)
+
+
+def test_periods_begin_in_utc() -> None:
+    today = date(2026, 11, 24)
+    starts = [period_start(period, today) for period in (Period.MONTHLY, Period.DAILY, Period.TOTAL)]
+    assert starts == [date(2026, 11, 1), today, budgets.BEGINNING]
+    assert datetime(2026, 11, 1, tzinfo=UTC).date() == starts[0]
+
+
+def test_the_estimate_counts_scripts_without_spaces_in_full() -> None:
+    assert tokens("a" * 30) == 10
+    assert tokens("漢字") == 2
+
+
+def test_budgets_of_other_tenants_are_out_of_sight(cast: Cast, caller: Caller) -> None:
+    _hold(caller)
+    with tenant_scope(cast.mallory_co.pk):
+        assert not Budget._base_manager.exists()
+        assert not Reservation._base_manager.exists()
