@@ -57,13 +57,13 @@ async def answer(ask: Ask) -> AsyncGenerator[Event, None]:
     question = guard(ask.question).text
     tenant_id = ask.actor.tenant_id
     begun = await in_tenant(tenant_id, begin, ask, question)
-    yield Accepted(begun.conversation_id, str(begun.message_id))
     caller = Caller(
         tenant_id, ask.actor.user_id, ask.actor.label, "answer", Classification.PERSONAL, begun.conversation_id
     )
     request = Request(question, caller, begun.tenant_name, ask.actor.visibilities, begun.history, model=ask.model)
     outcome = Outcome(question)
     try:
+        yield Accepted(begun.conversation_id, str(begun.message_id))
         async for event in compose(request, outcome):
             yield event
     except GatewayError as error:

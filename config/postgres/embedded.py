@@ -50,6 +50,12 @@ def create_database(folder: Path, name: str, *, fresh: bool = False) -> None:
         _prepare(folder, name)
 
 
+def drop_database(folder: Path, name: str) -> None:
+    """Drops database `name`, whoever is connected to it."""
+    with psycopg.connect(host=str(folder), user=SUPERUSER, dbname="postgres", autocommit=True) as connection:
+        _run(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
 def _prepare(folder: Path, name: str) -> None:
     with psycopg.connect(host=str(folder), user=SUPERUSER, dbname=name, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")

@@ -1,0 +1,42 @@
+"""Each sentence is held against the passage it cites."""
+
+from __future__ import annotations
+
+from assistant.pipeline.citations import CitationParser
+from assistant.pipeline.grounding import Sentence, check
+from gateway.types import Source
+
+TEXT = "Refunds\nWe refund lamps within 30 days. Send the lamp back in its box. Shipping costs 4 euros."
+SOURCE = Source(1, TEXT, "d", "v", "Refunds", "", 100, 100 + len(TEXT))
+
+
+def checked(answer: str) -> list[Sentence]:
+    parser = CitationParser(frozenset({1}))
+    return check(parser.feed(answer) + parser.end(), [SOURCE])
+
+
+def test_a_quoted_sentence_is_supported_and_located_to_the_character() -> None:
+    (sentence,) = checked("We refund lamps within 30 days. [1]")
+    (quote,) = sentence.quotes
+    assert (sentence.supported, sentence.score) == (True, 1.0)
+    assert TEXT[quote.start - 100 : quote.end - 100] == quote.quote == "We refund lamps within 30 days."
+
+
+def test_a_paraphrase_is_supported_by_the_sentence_it_comes_from() -> None:
+    (sentence,) = checked("You send back the lamp in its box [1].")
+    assert sentence.supported
+    assert sentence.quotes[0].quote == "Send the lamp back in its box."
+
+
+def test_a_number_that_the_source_does_not_have_is_doubted() -> None:
+    (sentence,) = checked("We refund lamps within 60 days [1].")
+    assert (sentence.supported, sentence.reason) == (False, "number_not_in_source")
+
+
+def test_a_sentence_without_a_citation_is_doubted() -> None:
+    assert [s.reason for s in checked("We refund lamps within 30 days [1]. The moon is cheese.")] == ["", "no_citation"]
+
+
+def test_an_invention_under_a_citation_is_doubted() -> None:
+    (sentence,) = checked("Customers in Spain receive gold membership immediately [1].")
+    assert (sentence.supported, sentence.reason) == (False, "weak_support")

@@ -1,0 +1,140 @@
+"""The cast, the real database, and the walls around the tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+
+from accounts.models import Membership, Role, Tenant, User
+from accounts.permissions import Actor, actor_for
+from accounts.tenancy import tenant_scope
+from config.postgres.embedded import create_database, drop_database, socket_folder
+from tests.environment import DATA
+
+PASSWORD = "correct-horse-battery"
+KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """The database under test, and the superuser's way into it (to tamper, and to clean up)."""
+
+    __test__ = False
+    folder: Path
+    name: str
+
+    def superuser(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(host=str(self.folder), user="postgres", dbname=self.name, autocommit=True)
+
+    def empty(self) -> None:
+        """Removes all rows, audit records too, as only a superuser can."""
+        with self.superuser() as connection:
+            connection.execute("SET session_replication_role = replica")
+            rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            tables = sorted({row[0] for row in rows} - KEPT)
+            used = [t for t in tables if connection.execute(f'SELECT 1 FROM "{t}" LIMIT 1').fetchone()]
+            if used:
+                connection.execute("TRUNCATE " + ", ".join(f'"{t}"' for t in used) + " RESTART IDENTITY CASCADE")
+
+
+@pytest.fixture(scope="session")
+def database(django_db_blocker: Any) -> Iterator[TestDatabase]:
+    folder = socket_folder(DATA / "postgres")
+    name = f"test_{os.getpid()}"
+    create_database(folder, name, fresh=True)
+    for alias in ("default", "owner"):
+        connections[alias].close()
+        settings.DATABASES[alias]["NAME"] = name
+        connections[alias].settings_dict["NAME"] = name
+    with django_db_blocker.unblock():
+        call_command("migrate", database="owner", verbosity=0, skip_checks=True)
+        connections["owner"].close()
+        yield TestDatabase(folder, name)
+    drop_database(folder, name)
+
+
+@pytest.fixture
+def live_db(
+    database: TestDatabase, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[TestDatabase]:
+    """Real, committed transactions in the role that serves requests; emptied afterwards. The
+    audit's anchors go with them."""
+    monkeypatch.setattr(settings, "GATEWAY", dataclasses.replace(settings.GATEWAY, data_dir=tmp_path))
+    with django_db_blocker.unblock():
+        yield database
+        connections["default"].close()
+        database.empty()
+
+
+@dataclass(frozen=True)
+class Cast:
+    """alice (customer), adam (agent), ada (admin) of acme; mallory, admin of a tenant of her own."""
+
+    acme: Tenant
+    mallory_co: Tenant
+    alice: User
+    adam: User
+    ada: User
+    mallory: User
+
+    def actor(self, name: str) -> Actor:
+        tenant = self.mallory_co if name == "mallory" else self.acme
+        actor = actor_for(getattr(self, name), tenant.slug)
+        assert actor is not None
+        return actor
+
+
+@pytest.fixture
+def cast(live_db: TestDatabase) -> Cast:
+    acme = Tenant.objects.create(slug="acme", name="Acme")
+    mallory_co = Tenant.objects.create(slug="mallory", name="Mallory")
+    people = {}
+    for name, tenant, role in (
+        ("alice", acme, Role.CUSTOMER),
+        ("adam", acme, Role.AGENT),
+        ("ada", acme, Role.ADMIN),
+        ("mallory", mallory_co, Role.ADMIN),
+    ):
+        people[name] = User.objects.create_user(f"{name}@example.com", PASSWORD, name=name.title())
+        with tenant_scope(tenant.pk):
+            Membership.objects.create(tenant=tenant, user=people[name], role=role)
+    return Cast(acme, mallory_co, **people)
+
+
+@pytest.fixture
+def learn(cast: Cast) -> Callable[..., None]:
+    """Puts articles into acme's knowledge base, by the product's own path."""
+    from knowledge.indexing import Incoming, accept
+    from knowledge.models import Source
+    from knowledge.tasks import index_document
+
+    def add(*articles: tuple[str, str], tenant: Tenant | None = None, visibility: str = "public") -> None:
+        owner = tenant or cast.acme
+        for title, text in articles:
+            with tenant_scope(owner.pk):
+                source, _ = Source.objects.get_or_create(tenant=owner, name="tests")
+                data = f"# {title}\n\n{text}\n".encode()
+                document = accept(source, Incoming(title, f"{title}.md", data, title=title, visibility=visibility))
+            assert document is not None
+            assert index_document(owner.pk, str(document.pk)) == "indexed"
+
+    return add
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real data beside the checkout; tests that want it skip where it is missing."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "eval"
+    if not folder.exists():
+        pytest.skip("the shared evaluation data is not beside this checkout")
+    return folder
