@@ -100,10 +100,8 @@ def _cells(page: _Page, start: int, end: int) -> Iterable[tuple[int, int]]:
     line = page.text[start:end]
     low = start + (len(line) - len(line.lstrip()))
     high = end - (len(line) - len(line.rstrip()))
-    if page.text[low] == "|":
-        low += 1
-    if high > low and page.text[high - 1] == "|":
-        high -= 1
+    if high - low > 1 and page.text[low] == page.text[high - 1] == "|":
+        low, high = low + 1, high - 1  # a border; a bar at one end alone bounds an empty cell
     position = low
     for match in re.finditer(r"[|\t]", page.text[low:high]):
         yield position, low + match.start()

@@ -1,0 +1,188 @@
+// Fills one turn. The markup is that of templates/portal/_turn.html, so that a reload changes nothing.
+// Text only ever becomes text nodes: nothing here reads HTML.
+const words = JSON.parse(document.getElementById("words").textContent);
+
+export { words };
+
+export function say(key, values = {}) {
+  return words[key].replace(/%\((\w+)\)s/g, (all, name) => values[name] ?? all);
+}
+
+function make(tag, className, text = "") {
+  const element = document.createElement(tag);
+  element.className = className;
+  if (text) element.textContent = text;
+  return element;
+}
+
+function link(className, href, text) {
+  const element = make("a", className, text);
+  element.setAttribute("href", href);
+  return element;
+}
+
+function articleHref(base, citation) {
+  const place = new URLSearchParams({ version: citation.version, start: citation.start, end: citation.end });
+  return `${base}articles/${encodeURIComponent(citation.document)}/?${place}#quote`;
+}
+
+const wordsOf = (text) => new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []);
+
+// Of the quotes with this marker the one that shares most words with the sentence.
+function quoteFor(text, marker, citations) {
+  const wanted = wordsOf(text);
+  let best = null;
+  let most = -1;
+  for (const citation of citations.filter((each) => each.marker === marker)) {
+    const shared = [...wordsOf(citation.quote)].filter((word) => wanted.has(word)).length;
+    if (shared > most) [best, most] = [citation, shared];
+  }
+  return best;
+}
+
+function markFor(base, citation) {
+  const mark = link("mark", articleHref(base, citation), String(citation.marker));
+  mark.dataset.title = citation.title;
+  mark.dataset.quote = citation.quote;
+  mark.setAttribute("aria-label", say("source", { n: citation.marker }));
+  return mark;
+}
+
+function sentenceFor(base, sentence, citations) {
+  const span = make("span", sentence.supported ? "sentence" : "sentence doubtful");
+  sentence.text.split(/\*\*(.+?)\*\*/).forEach((part, index) => {
+    if (part) span.append(index % 2 ? make("strong", "", part) : part);
+  });
+  span.querySelectorAll("strong").forEach((strong) => strong.removeAttribute("class"));
+  for (const marker of sentence.citations ?? []) {
+    const citation = quoteFor(sentence.text, marker, citations);
+    if (citation) span.append(markFor(base, citation));
+  }
+  if (!sentence.supported) span.append(make("span", "why", words.doubts[sentence.reason] ?? words.doubt));
+  return span;
+}
+
+export class Turn {
+  constructor(element, base) {
+    this.element = element;
+    this.base = base;
+    this.prose = element.querySelector(".prose");
+    this.provisional = [];
+  }
+
+  static blank(base, question) {
+    const clone = document.getElementById("turn-template").content.firstElementChild.cloneNode(true);
+    clone.querySelector(".question").textContent = question;
+    return new Turn(clone, base);
+  }
+
+  get question() {
+    return this.element.querySelector(".question").textContent;
+  }
+
+  set status(value) {
+    this.element.dataset.status = value;
+  }
+
+  set doing(text) {
+    this.element.querySelector(".doing").textContent = text;
+  }
+
+  identify(message) {
+    this.element.dataset.message = message;
+    const form = this.element.querySelector(".thumbs");
+    form.setAttribute("action", `${this.base}messages/${message}/feedback/`);
+  }
+
+  // Provisional text: paragraphs grow at their end alone, so nothing above them moves.
+  delta(text) {
+    text.split(/(\n+)/).forEach((part, index) => {
+      if (index % 2) this.prose.append(document.createElement("p"));
+      else if (part) {
+        if (!this.prose.lastElementChild) this.prose.append(document.createElement("p"));
+        const paragraph = this.prose.lastElementChild;
+        if (paragraph.lastChild?.nodeType === Node.TEXT_NODE) paragraph.lastChild.appendData(part);
+        else paragraph.append(paragraph.childNodes.length ? part : part.trimStart());
+      }
+    });
+  }
+
+  citation(marker) {
+    const source = this.provisional.find((each) => each.marker === marker);
+    if (source && this.prose.lastElementChild) this.prose.lastElementChild.append(markFor(this.base, source));
+  }
+
+  retract() {
+    this.prose.replaceChildren();
+  }
+
+  sources(list) {
+    this.provisional = list;
+    this.#cards(list, false);
+  }
+
+  final(answer) {
+    const citations = answer.citations ?? [];
+    this.status = answer.status;
+    this.prose.replaceChildren();
+    for (const sentence of answer.sentences ?? []) {
+      if (!this.prose.lastElementChild || (sentence.lead ?? "").includes("\n")) {
+        this.prose.append(document.createElement("p"));
+      }
+      this.prose.lastElementChild.append(sentenceFor(this.base, sentence, citations), " ");
+    }
+    this.#cards(citations, true);
+    this.element.querySelector(".when-extractive").hidden =
+      answer.provider !== "extractive" || answer.status !== "answered";
+    this.#nearest(answer.nearest ?? []);
+  }
+
+  fail(detail) {
+    this.status = "failed";
+    this.element.querySelector(".failure").textContent = detail || words.failed;
+  }
+
+  // What is copied: the words with [n], then the list of sources.
+  get plain() {
+    const copy = this.prose.cloneNode(true);
+    copy.querySelectorAll(".why").forEach((why) => why.remove());
+    copy.querySelectorAll(".mark").forEach((mark) => mark.replaceWith(` [${mark.textContent}]`));
+    const text = [...copy.children].map((paragraph) => paragraph.textContent.trim()).join("\n\n");
+    const sources = [...this.element.querySelectorAll(".source-title")].map((title) => {
+      const [number, name] = [title.querySelector(".number").textContent, title.lastChild.textContent];
+      return `[${number}] ${name} ${title.href}`;
+    });
+    return [text, sources.join("\n")].filter(Boolean).join("\n\n");
+  }
+
+  #cards(citations, withQuotes) {
+    const aside = this.element.querySelector(".sources");
+    const cards = new Map();
+    for (const citation of [...citations].sort((a, b) => a.marker - b.marker)) {
+      const href = articleHref(this.base, citation);
+      if (!cards.has(citation.marker)) {
+        const card = make("li", "source");
+        card.dataset.marker = citation.marker;
+        const title = link("source-title to-article", href, "");
+        title.append(make("span", "number", String(citation.marker)), citation.title);
+        card.append(title);
+        cards.set(citation.marker, card);
+      }
+      if (withQuotes) cards.get(citation.marker).append(link("quote to-article", href, citation.quote));
+    }
+    aside.querySelector("ol").replaceChildren(...cards.values());
+    aside.hidden = cards.size === 0;
+  }
+
+  #nearest(list) {
+    const box = this.element.querySelector(".nearest");
+    box.hidden = list.length === 0;
+    box.querySelector("ul").replaceChildren(
+      ...list.map((near) => {
+        const item = document.createElement("li");
+        item.append(link("to-article", `${this.base}articles/${encodeURIComponent(near.document)}/`, near.title));
+        return item;
+      }),
+    );
+  }
+}
