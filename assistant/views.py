@@ -113,7 +113,9 @@ def conversation_page(request: HttpRequest, actor: Actor, conversation_id: uuid.
 @signed_in
 def ask_plainly(request: HttpRequest, actor: Actor) -> HttpResponse:
     """The question of a browser without script: waits for the whole answer, then shows it."""
-    asked = Ask(request.POST.get("example") or request.POST.get("question", ""), actor, request.POST.get("conversation") or None)
+    asked = Ask(
+        request.POST.get("example") or request.POST.get("question", ""), actor, request.POST.get("conversation") or None
+    )
     try:
         conversation = async_to_sync(_conclude)(asked)
     except AssistantError as error:
