@@ -61,7 +61,7 @@ INSTALLED_APPS = [
     "knowledge",
     "assistant",
     "tickets",
-    "django.contrib.admin",
+    "accounts.admin_apps.CitedeskAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
