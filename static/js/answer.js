@@ -109,7 +109,11 @@ export class Turn {
 
   citation(marker) {
     const source = this.provisional.find((each) => each.marker === marker);
-    if (source && this.prose.lastElementChild) this.prose.lastElementChild.append(markFor(this.base, source));
+    const paragraph = this.prose.lastElementChild;
+    if (!source || !paragraph) return;
+    // A mark stands against its sentence, as it will in the final text.
+    if (paragraph.lastChild?.nodeType === Node.TEXT_NODE) paragraph.lastChild.data = paragraph.lastChild.data.trimEnd();
+    paragraph.append(markFor(this.base, source));
   }
 
   retract() {

@@ -241,6 +241,10 @@ addEventListener("keydown", (event) => {
 // ---- a page that was reloaded in the middle of an answer
 
 enliven(turnsBox);
+// A long conversation opens at its last question; the keyboard of a phone stays down until asked for.
+const lastTurn = turnsBox.lastElementChild;
+if (lastTurn?.previousElementSibling) lastTurn.scrollIntoView({ block: "start" });
+if (conversation && matchMedia("(hover: hover)").matches) box.focus({ preventScroll: true });
 const unfinished = turnsBox.querySelector('.turn[data-status="streaming"]:last-child');
 if (unfinished) {
   const turn = new Turn(unfinished, base);
