@@ -7,7 +7,7 @@ export class Socket {
   constructor(path, { onEvent, onOpen, onState }) {
     this.url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
     Object.assign(this, { onEvent, onOpen, onState, waiting: [], tries: 0, unacknowledged: 0 });
-    addEventListener("online", () => this.connect());
+    addEventListener("online", () => this.renew());
     addEventListener("offline", () => this.onState("offline"));
     this.connect();
   }
@@ -26,6 +26,14 @@ export class Socket {
     };
     link.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     link.onclose = ({ code }) => this.#lost(code);
+  }
+
+  // After a change of network an open link may be dead without saying so: take a new one.
+  renew() {
+    this.link.onopen = this.link.onmessage = this.link.onclose = null;
+    this.link.close();
+    this.link = null;
+    this.connect();
   }
 
   // Kept until the connection is there.
