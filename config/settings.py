@@ -167,7 +167,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     }
 )
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_BEAT_SCHEDULE = {"sweep-knowledge": {"task": "knowledge.sweep", "schedule": 30.0}}
+CELERY_BEAT_SCHEDULE = {
+    "sweep-knowledge": {"task": "knowledge.sweep", "schedule": 30.0},
+    "sweep-gateway": {"task": "gateway.sweep", "schedule": 60.0},
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -159,3 +159,14 @@ def test_budgets_of_other_tenants_are_out_of_sight(cast: Cast, caller: Caller) -
     with tenant_scope(cast.mallory_co.pk):
         assert not Budget._base_manager.exists()
         assert not Reservation._base_manager.exists()
+
+
+@pytest.mark.threat("B4")
+def test_the_worker_sweeps_by_the_clock(caller: Caller) -> None:
+    from django.conf import settings
+
+    from gateway.tasks import sweep as task
+
+    _hold(caller, seconds=-1)
+    assert (task(), task()) == (1, 0)
+    assert task.name in {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}

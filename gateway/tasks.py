@@ -1,0 +1,14 @@
+"""Housekeeping that the worker does by the clock."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from gateway import budgets
+
+
+@shared_task(name="gateway.sweep")
+def sweep() -> int:
+    """Ends the calls whose process died: money back, and a record that says so. May run twice."""
+    return budgets.sweep(timezone.now())
