@@ -104,11 +104,16 @@ def _cells(page: _Page, start: int, end: int) -> Iterable[tuple[int, int]]:
         low, high = low + 1, high - 1  # a border; a bar at one end alone bounds an empty cell
     position = low
     for match in re.finditer(r"[|\t]", page.text[low:high]):
-        yield position, low + match.start()
+        yield _trimmed(page.text, position, low + match.start())
         position = low + match.end()
-    yield position, high
+    yield _trimmed(page.text, position, high)
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    part = text[start:end]
+    return start + len(part) - len(part.lstrip()), end - len(part) + len(part.rstrip())
 
 
 def _row(page: _Page, tag: str, cells: Iterable[tuple[int, int]]) -> str:
     name = tag.split()[0]
-    return "<tr>" + "".join(f"<{tag}>{page.part(*cell).strip()}</{name}>" for cell in cells) + "</tr>"
+    return "<tr>" + "".join(f"<{tag}>{page.part(*cell)}</{name}>" for cell in cells) + "</tr>"
