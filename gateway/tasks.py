@@ -8,7 +8,7 @@ from django.utils import timezone
 from gateway import budgets
 
 
-@shared_task(name="gateway.sweep")
+@shared_task(name="gateway.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
     """Ends the calls whose process died: money back, and a record that says so. May run twice."""
     return budgets.sweep(timezone.now())

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from accounts.tenancy import tenant_scope
 from gateway.audit import anchor, writer
 from gateway.audit.chain import METADATA, canonical, clean
-from gateway.audit.verify import Failure, verify
+from gateway.audit.verify import Failure, end_fault, verify
 from gateway.models import AuditContent, AuditRecord
 from gateway.types import Call, Caller, Classification, EmbeddingCall, FinishReason, Message, Source, Trace, Verdict
 from tests.conftest import Cast, TestDatabase
@@ -312,3 +312,19 @@ def test_an_intruder_without_a_superusers_rights_cannot_switch_the_triggers_off(
     with psycopg.connect(host=str(live_db.folder), user="citedesk_app", dbname=live_db.name) as application:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             application.execute("SET session_replication_role = replica")
+
+
+@pytest.mark.threat("A2", "A3")
+def test_checking_while_others_write_raises_no_false_alarm(cast: Cast) -> None:
+    def one(_number: int) -> None:
+        try:
+            write(cast)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        writing = pool.map(one, range(60))
+        found = [(verify(cast.acme.pk).failure, end_fault(cast.acme.pk)) for _ in range(15)]
+        list(writing)
+
+    assert set(found) == {(None, None)}
