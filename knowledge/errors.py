@@ -1,28 +1,27 @@
-"""What can go wrong between a file and its passages. Each is a code that the row keeps and a hint for its owner.
+"""What can go wrong between a file and its passages. Nobody upstream guesses from a message.
 
 KnowledgeError
-├── UnsupportedFormat     unsupported_format     not a kind of file that is read here
-├── EmptyDocument         empty_document         nothing in it, or nothing left once it was cleaned
-├── NoTextFound           no_text_found          pages without a text layer: a scan
-├── EncryptedDocument     encrypted_document     a password is needed
-├── DocumentTooLarge      document_too_large     more bytes, pages or text than the limits
-├── ConversionFailed      conversion_failed      damaged, or not what it says it is
-├── DocumentBomb          document_bomb          unpacks to far more than its size
-└── TooComplex            too_complex            nested or repeated beyond what a person would write
+├── UnsupportedFormat   unsupported_format    the content is none of the formats that we read
+├── EmptyDocument       empty_document        nothing in it: no bytes, or no text at all
+├── NoTextFound         no_text_found         pages, but only pictures of text (a scan)
+├── EncryptedDocument   encrypted_document    a password is needed to open it
+├── DocumentTooLarge    document_too_large    more bytes, pages or characters than we take
+├── ConversionFailed    conversion_failed     damaged or cut off: its own format cannot be read
+├── DocumentBomb        document_bomb         unpacks to far more than it weighs; refused unopened
+└── TooComplex          too_complex           nested deeper than any text that a person wrote
 
-None succeeds on a second try with the same bytes, so `retryable` is False throughout; a subclass
-added for something that passes (a worker lost, say) sets it.
+None is retryable: the same bytes fail the same way. `hint` tells an admin what to do about it.
 """
 
 from __future__ import annotations
 
 
 class KnowledgeError(Exception):
-    """Base of all; `detail` is for the log and holds none of the document's text, `hint` is what to do about it."""
+    """Base of all; `detail` is safe to show to an admin and never quotes the document's text."""
 
     code = "knowledge_error"
     retryable = False
-    hint = "Try again, and tell your administrator if it stays."
+    hint = "Look at the detail, correct the document and upload it again."
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.code)
@@ -31,12 +30,12 @@ class KnowledgeError(Exception):
 
 class UnsupportedFormat(KnowledgeError):
     code = "unsupported_format"
-    hint = "Upload Markdown, HTML, plain text, PDF or DOCX."
+    hint = "Save it as Markdown, HTML, plain text, PDF or DOCX and upload that."
 
 
 class EmptyDocument(KnowledgeError):
     code = "empty_document"
-    hint = "The file holds no text. Check that the right file was chosen."
+    hint = "The file holds no text. Check that the right file was uploaded."
 
 
 class NoTextFound(KnowledgeError):
@@ -46,24 +45,24 @@ class NoTextFound(KnowledgeError):
 
 class EncryptedDocument(KnowledgeError):
     code = "encrypted_document"
-    hint = "Remove the password and upload the file again."
+    hint = "Remove the password in the program that made the file, then upload it again."
 
 
 class DocumentTooLarge(KnowledgeError):
     code = "document_too_large"
-    hint = "Split the document into smaller files."
+    hint = "Split it into several documents and upload those."
 
 
 class ConversionFailed(KnowledgeError):
     code = "conversion_failed"
-    hint = "The file is damaged. Open it, save it anew and upload that copy."
+    hint = "The file is damaged or incomplete. Open it in its own program, save it anew and upload that."
 
 
 class DocumentBomb(KnowledgeError):
     code = "document_bomb"
-    hint = "The file unpacks to far more than its size. Save it anew from the program that wrote it."
+    hint = "The file unpacks to far more than its size. Do not open it; ask its sender for a clean copy."
 
 
 class TooComplex(KnowledgeError):
     code = "too_complex"
-    hint = "The file is nested too deeply. Simplify its layout and upload it again."
+    hint = "The document is nested too deeply. Simplify its structure, or upload its text."

@@ -1,74 +1,78 @@
-"""HTML to blocks: what a reader of the page sees of its article, in order."""
+"""HTML: the main content of a page as readable text."""
 
 from __future__ import annotations
 
 import re
 
-from bs4 import BeautifulSoup, Tag
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from knowledge.converters.assembly import Assembler, one_line
-from knowledge.converters.html_visibility import is_furniture, is_hidden
-from knowledge.converters.html_walk import HEADINGS, Walk
-from knowledge.converters.text import decode
+from knowledge.converters.blocks import write_blocks
+from knowledge.converters.decoding import decode
+from knowledge.converters.draft import DocumentDraft
+from knowledge.converters.front_matter import web_address
+from knowledge.converters.main_content import find_main_content
+from knowledge.converters.tree import one_line_of, parse_html
 from knowledge.types import ConvertedDocument
 
-_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
-_META = {"visibility": "visibility", "updated": "updated", "article:modified_time": "updated"}
+_META = {
+    "visibility": "visibility",
+    "audience": "visibility",
+    "updated": "updated",
+    "last-modified": "updated",
+    "article:modified_time": "updated",
+    "og:updated_time": "updated",
+    "og:url": "og_url",
+    "og:title": "og_title",
+}
+_SITE_SEPARATOR = re.compile(r"\s+(?:[|·»•—–:-]|::)\s+")
 
 
 def convert_html(data: bytes, *, name: str) -> ConvertedDocument:
-    """A page. Navigation, forms, scripts and hidden text are left out (the last with the warning
-    `hidden_text`); a `main` or single `article` element, where there is one, is all that is read.
-
-    Time is linear in the size of the page and the depth of nesting is not limited.
-    Raises `EmptyDocument` and `DocumentTooLarge` (see `assembly`).
-    """
-    found = _CHARSET.search(data[:2048])
-    soup = BeautifulSoup(decode(data, declared=found.group(1).decode("ascii") if found else ""), "lxml")
-    assembler = Assembler(name)
-    metadata = _metadata(soup)
-    root = _article(soup)
-    heading = next((one_line(h.get_text(" ")) for h in soup.find_all("h1", limit=1)), "")
-    Walk(assembler).run(root)
-    title = one_line(soup.title.get_text()) if soup.title else ""
-    if heading and title.startswith(heading) and re.match(r"\s+[|·•–—:»-]\s", title[len(heading) :]):
-        title = heading  # "Article | Name of the site"
-    if title:
-        metadata["title"] = title
-    return assembler.finish(title=heading, metadata=metadata)
+    """Navigation, page headers and footers, forms, scripts and hidden text are left out; the last
+    with the warning "hidden_text". Raises TooComplex, EmptyDocument, DocumentTooLarge."""
+    page = parse_html(decode(data, html=True))
+    metadata = _metadata(page)
+    title = _title(page, metadata.pop("og_title", ""))
+    draft = DocumentDraft()
+    root = find_main_content(page, draft, whole=False)
+    if root is not None:
+        write_blocks(root, draft)
+    return draft.finish(name=name, title=title, metadata=metadata)
 
 
-def add_markup(assembler: Assembler, markup: str) -> None:
-    """The blocks of a fragment of HTML, all of it, put into `assembler`."""
-    Walk(assembler).run(BeautifulSoup(markup, "lxml"))
+def write_fragment(markup: str, draft: DocumentDraft) -> None:
+    """Add HTML that is an article and nothing else. Raises TooComplex, DocumentTooLarge."""
+    root = find_main_content(parse_html(markup), draft, whole=True)
+    if root is not None:
+        write_blocks(root, draft)
 
 
-def _metadata(soup: BeautifulSoup) -> dict[str, str]:
+def _metadata(page: LexborHTMLParser) -> dict[str, str]:
     found: dict[str, str] = {}
-    for tag in soup.find_all("meta"):
-        key = _META.get(str(tag.get("name") or tag.get("property") or "").lower())
-        if key and key not in found and tag.get("content"):
-            found[key] = str(tag["content"])
-    for tag in soup.find_all("link"):
-        if "canonical" in str(tag.get("rel") or "").lower() and tag.get("href"):
-            found.setdefault("url", str(tag["href"]))
+    for meta in page.css("meta[content]"):
+        key = meta.attributes.get("name") or meta.attributes.get("property") or ""
+        known = _META.get(key.strip().lower())
+        if known:
+            found.setdefault(known, (meta.attributes.get("content") or "").strip())
+    link = page.css_first("link[rel=canonical]")
+    canonical = (link.attributes.get("href") or "") if link is not None else ""
+    address = web_address(canonical) or web_address(found.pop("og_url", ""))
+    found.pop("og_url", None)
+    if address:
+        found["url"] = address
     return found
 
 
-def _article(soup: BeautifulSoup) -> Tag:
-    """The element that holds the article: `main`, else the only `article`, else the whole page."""
-    for tags in (
-        soup.find_all("main", limit=2),
-        soup.find_all(attrs={"role": "main"}, limit=2),
-        soup.find_all("article", limit=2),
-    ):
-        if len(tags) == 1 and not _out_of_sight(tags[0]) and len(tags[0].get_text(" ", strip=True).split()) >= 10:
-            return tags[0]
-    return soup.body or soup
-
-
-def _out_of_sight(tag: Tag) -> bool:
-    return any(is_hidden(each) or is_furniture(each, in_article=False) for each in (tag, *tag.parents))
-
-
-__all__ = ["HEADINGS", "add_markup", "convert_html"]
+def _title(page: LexborHTMLParser, og_title: str) -> str:
+    """What `<title>` says without the site's name; "" leaves it to the first heading."""
+    node: LexborNode | None = page.css_first("head title")
+    title = one_line_of(node) if node is not None else ""
+    title = title or og_title
+    for heading in page.css("h1")[:5]:
+        text = one_line_of(heading)
+        if text and text in title:
+            return text
+    for part in _SITE_SEPARATOR.split(title):
+        if part and part == og_title:
+            return part
+    return title

@@ -1,81 +1,179 @@
-"""Markdown by way of HTML, so that one set of rules decides what is hidden and what is a block."""
+"""Markdown: rendered to HTML and read as that, so that both share one reading of structure and
+raw HTML inside Markdown hides nothing that HTML could not."""
 
 from __future__ import annotations
 
-import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
+from textwrap import dedent
+from typing import Any
 
-import yaml
 from markdown_it import MarkdownIt
-from markdown_it.common.html_blocks import block_names
 from markdown_it.common.utils import escapeHtml
+from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
-from knowledge.converters.assembly import Assembler
-from knowledge.converters.html import add_markup
-from knowledge.converters.text import decode
+from knowledge.converters.decoding import decode
+from knowledge.converters.draft import DocumentDraft
+from knowledge.converters.front_matter import split_front_matter
+from knowledge.converters.html import write_fragment
 from knowledge.errors import TooComplex
 from knowledge.types import ConvertedDocument
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,20000}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-_KEYS = {"title": "title", "url": "url", "source_url": "url", "visibility": "visibility", "updated": "updated"}
-_TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)")
-_INLINE = (
-    "a abbr b bdi bdo br cite code del dfn em font i img input ins kbd label mark q s samp small span strong "
-    "sub sup time tt u var wbr"
-).split()
-_KNOWN = frozenset(block_names) | {
-    *_INLINE, "script", "style", "svg", "button", "select", "option", "textarea", "template", "object", "video", "audio",
-    "picture", "noscript", "pre", "embed", "canvas", "hgroup", "bdi", "big", "strike", "ruby", "rt", "rp", "dialog",
-}  # fmt: skip
+MAX_NESTING = 100  # of quotes and lists; markdown-it goes silent below it, so we refuse there
+
+MAX_INDENTED = 3  # lists within code within lists, which are read anew each time
+
+_STRAY = re.compile(r"(?<!\w)\*\*|\*\*(?!\w)")
+_ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+[A-Za-z]")
+_TAG_NAME = re.compile(r"</?([a-zA-Z][a-zA-Z0-9-]*)")
+_KNOWN_TAGS = frozenset(
+    [
+        "a",
+        "abbr",
+        "article",
+        "aside",
+        "b",
+        "bdi",
+        "bdo",
+        "big",
+        "blockquote",
+        "br",
+        "button",
+        "caption",
+        "center",
+        "cite",
+        "code",
+        "col",
+        "colgroup",
+        "dd",
+        "del",
+        "details",
+        "dfn",
+        "div",
+        "dl",
+        "dt",
+        "em",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "font",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "i",
+        "iframe",
+        "img",
+        "input",
+        "ins",
+        "kbd",
+        "label",
+        "legend",
+        "li",
+        "main",
+        "mark",
+        "menu",
+        "nav",
+        "noscript",
+        "object",
+        "ol",
+        "option",
+        "p",
+        "picture",
+        "pre",
+        "q",
+        "rp",
+        "rt",
+        "ruby",
+        "s",
+        "samp",
+        "script",
+        "section",
+        "select",
+        "small",
+        "source",
+        "span",
+        "strike",
+        "strong",
+        "style",
+        "sub",
+        "summary",
+        "sup",
+        "svg",
+        "table",
+        "tbody",
+        "td",
+        "template",
+        "textarea",
+        "tfoot",
+        "th",
+        "thead",
+        "time",
+        "tr",
+        "tt",
+        "u",
+        "ul",
+        "var",
+        "video",
+        "audio",
+        "wbr",
+    ]
+)
+_DEEP = re.compile(rf"^(?:[ \t]*(?:>|[-*+]|\d{{1,9}}[.)])){{{MAX_NESTING}}}", re.M)
 
 
 def convert_markdown(data: bytes, *, name: str) -> ConvertedDocument:
-    """CommonMark with tables. YAML front matter gives `title`, `url`, `visibility` and `updated`.
-
-    Front matter that is no YAML mapping is left in the text, where its author will see it.
-    Raises `TooComplex` where lists and quotes are nested beyond what the parser takes.
-    """
-    assembler = Assembler(name)
-    source = assembler.cleaned(decode(data))
-    metadata, body = _front_matter(source)
-    try:
-        markup = _parser().render(body)
-    except RecursionError as error:
-        raise TooComplex("Markdown nested too deeply") from error
-    add_markup(assembler, markup)
-    return assembler.finish(metadata=metadata)
-
-
-def _front_matter(source: str) -> tuple[dict[str, str], str]:
-    found = _FRONT_MATTER.match(source.lstrip("\n"))
-    if not found:
-        return {}, source
-    # An alias is the one thing that lets a small file grow (threat F3); no front matter needs one.
-    if re.search(r"(?:^|[\s\[{,])[&*][A-Za-z0-9]", found.group(1)):
-        return {}, source
-    try:
-        values = yaml.safe_load(found.group(1))
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return {}, source
-    if not isinstance(values, dict):
-        return {}, source
-    metadata: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(key, str) and key.lower() in _KEYS and isinstance(value, str | int | float | datetime.date):
-            metadata.setdefault(_KEYS[key.lower()], str(value))
-    return metadata, source.lstrip("\n")[found.end() :]
+    """CommonMark with tables and strikethrough; front matter gives title, url, visibility, updated.
+    Raises TooComplex, EmptyDocument, DocumentTooLarge."""
+    text = decode(data).replace("\r\n", "\n").replace("\r", "\n")
+    metadata, body = split_front_matter(text)
+    if _DEEP.search(body):
+        raise TooComplex(f"quotes or lists nested deeper than {MAX_NESTING}")
+    draft = DocumentDraft()
+    write_fragment(_parser().render(body), draft)
+    return draft.finish(name=name, title=metadata.pop("title", ""), metadata=metadata)
 
 
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"maxNesting": 100}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": True, "maxNesting": MAX_NESTING})
+    parser.enable(["table", "strikethrough"])
     parser.add_render_rule("html_inline", _html_inline)
+    parser.add_render_rule("text", _text)
+    parser.add_render_rule("code_block", _indented)
     return parser
 
 
-def _html_inline(_: object, tokens: Sequence[Token], index: int, options: object, env: object) -> str:
-    """`<your name>` in a sentence is a placeholder; only elements of HTML are markup."""
+def _text(
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]
+) -> str:
+    """Emphasis that was opened and never closed is left as it was typed: nobody wants to read it."""
+    return escapeHtml(_STRAY.sub("", tokens[index].content))
+
+
+def _indented(
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]
+) -> str:
+    """CommonMark takes four spaces for code; where a list item stands there, its author meant a list."""
     content = tokens[index].content
-    tag = _TAG_NAME.match(content)
-    return escapeHtml(content) if tag and tag.group(1).lower() not in _KNOWN else content
+    depth = env.get("indented", 0)
+    if depth < MAX_INDENTED and _ITEM.match(content):
+        return str(_parser().render(dedent(content), {"indented": depth + 1}))
+    return f"<pre><code>{escapeHtml(content)}</code></pre>\n"
+
+
+def _html_inline(
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]
+) -> str:
+    """`<your server>` is a placeholder that the author wants read, not an element."""
+    content = tokens[index].content
+    match = _TAG_NAME.match(content)
+    if match and match.group(1).lower() not in _KNOWN_TAGS:
+        return content.replace("&", "&amp;").replace("<", "&lt;")
+    return content
