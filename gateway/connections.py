@@ -54,6 +54,11 @@ async def close() -> None:
         await each.aclose()
 
 
+def warm_up() -> None:
+    """Loads the local embedding model in the background, so that the first question finds it."""
+    asyncio.run_coroutine_threadsafe(_embed_unaudited(["warm"]), _background_loop(os.getpid()))
+
+
 def run_in_background(work: Coroutine[Any, Any, T]) -> T:
     """Runs `work` on the event loop that this process keeps for synchronous callers. Not from
     within that loop: it would wait for itself."""

@@ -1,0 +1,106 @@
+"""What each model can do, what it costs and where it runs: data, never `if provider == …`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+from gateway.errors import UnknownModel
+from gateway.types import Usage
+
+MILLION = Decimal(1_000_000)
+PROFILES_FILE = Path(__file__).with_name("profiles.json")
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars per million tokens. Cached input is billed at `cached_input`."""
+
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal
+
+    def cost(self, usage: Usage) -> Decimal:
+        fresh = usage.input_tokens - usage.cached_tokens
+        return (
+            fresh * self.input + usage.cached_tokens * self.cached_input + usage.output_tokens * self.output
+        ) / MILLION
+
+
+@dataclass(frozen=True)
+class ModelProfile:
+    """One model at one provider. `id` is what routes and the audit name, `model` what the
+    provider calls it. `price` None means that nobody has said: such a model is refused.
+    `token_parameter` is the name by which a Chat Completions server takes the output limit;
+    `temperature` False marks models that refuse the parameter, `generates` False those that only
+    quote their sources."""
+
+    id: str
+    provider: str
+    model: str
+    context: int
+    max_output: int
+    price: Price | None
+    tools: bool = False
+    images: bool = False
+    json_schema: bool = False
+    temperature: bool = True
+    generates: bool = True
+    region: str = ""
+    token_parameter: str = "max_completion_tokens"  # noqa: S105  a name, no secret
+
+
+@dataclass(frozen=True)
+class EmbeddingProfile:
+    """One embedding model. `max_tokens` is what it reads of a text; the rest is cut."""
+
+    id: str
+    provider: str
+    model: str
+    dimensions: int
+    max_tokens: int
+    price: Price | None
+
+
+def _price(entry: dict[str, str] | None) -> Price | None:
+    if entry is None:
+        return None
+    return Price(Decimal(entry["input"]), Decimal(entry["output"]), Decimal(entry.get("cached_input", entry["input"])))
+
+
+@cache
+def _file() -> dict[str, list[dict[str, object]]]:
+    return json.loads(PROFILES_FILE.read_text())  # type: ignore[no-any-return]
+
+
+@cache
+def completion_profiles() -> dict[str, ModelProfile]:
+    """All completion models of the data file, by id."""
+    rows = [ModelProfile(**{**row, "price": _price(row["price"])}) for row in _file()["completion"]]  # type: ignore[arg-type]
+    return {row.id: row for row in rows}
+
+
+@cache
+def embedding_profiles() -> dict[str, EmbeddingProfile]:
+    """All embedding models of the data file, by id."""
+    rows = [EmbeddingProfile(**{**row, "price": _price(row["price"])}) for row in _file()["embedding"]]  # type: ignore[arg-type]
+    return {row.id: row for row in rows}
+
+
+def completion_profile(profile_id: str) -> ModelProfile:
+    """Raises `UnknownModel`."""
+    try:
+        return completion_profiles()[profile_id]
+    except KeyError:
+        raise UnknownModel(f"no profile {profile_id!r} in {PROFILES_FILE.name}") from None
+
+
+def embedding_profile(profile_id: str) -> EmbeddingProfile:
+    """Raises `UnknownModel`."""
+    try:
+        return embedding_profiles()[profile_id]
+    except KeyError:
+        raise UnknownModel(f"no embedding profile {profile_id!r} in {PROFILES_FILE.name}") from None

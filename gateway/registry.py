@@ -1,0 +1,86 @@
+"""Which adapter speaks for which provider: one line each, imported when used."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from gateway.base import EmbeddingProvider, Provider
+from gateway.errors import UnknownModel
+from gateway.profiles import EmbeddingProfile, ModelProfile
+
+Embed = Callable[[list[str]], Awaitable[list[list[float]]]]
+
+
+@dataclass(frozen=True)
+class ProviderSettings:
+    """What adapters need beside a profile: keys, addresses, and for the extractive one `embed`.
+    `compatible_model` is what the operator's own server calls its model."""
+
+    openai_key: str = field(default="", repr=False)
+    openai_url: str = ""
+    openai_api: str = "responses"
+    anthropic_key: str = field(default="", repr=False)
+    anthropic_url: str = ""
+    compatible_url: str = ""
+    compatible_model: str = ""
+    compatible_key: str = field(default="", repr=False)
+    embed: Embed | None = field(default=None, repr=False)
+
+
+def make(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    """The adapter for a completion model. Raises `UnknownModel`."""
+    factory = ADAPTERS.get(profile.provider)
+    if factory is None:
+        raise UnknownModel(f"no adapter speaks for the provider {profile.provider!r}")
+    return factory(profile, settings)
+
+
+def make_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:
+    """The adapter for an embedding model. Raises `UnknownModel`."""
+    factory = EMBEDDERS.get(profile.provider)
+    if factory is None:
+        raise UnknownModel(f"no adapter embeds for the provider {profile.provider!r}")
+    return factory(profile)
+
+
+def _extractive(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.extractive import ExtractiveProvider
+
+    assert settings.embed is not None, "the extractive provider needs an embedder"
+    return ExtractiveProvider(profile, settings.embed)
+
+
+def _openai(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.openai import make_provider
+
+    return make_provider(profile, settings.openai_key, settings.openai_url, settings.openai_api)
+
+
+def _compatible(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.compatible import CompatibleProvider
+
+    return CompatibleProvider(profile, settings.compatible_key, settings.compatible_url, settings.compatible_model)
+
+
+def _anthropic(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.anthropic import AnthropicProvider
+
+    return AnthropicProvider(profile, settings.anthropic_key, settings.anthropic_url)
+
+
+def _sentence_transformers(profile: EmbeddingProfile) -> EmbeddingProvider:
+    from gateway.providers.sentence_transformers import shared
+
+    return shared(profile)
+
+
+ADAPTERS: dict[str, Callable[[ModelProfile, ProviderSettings], Provider]] = {
+    "extractive": _extractive,
+    "openai": _openai,
+    "compatible": _compatible,
+    "anthropic": _anthropic,
+}
+EMBEDDERS: dict[str, Callable[[EmbeddingProfile], EmbeddingProvider]] = {
+    "sentence_transformers": _sentence_transformers
+}
