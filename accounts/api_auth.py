@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -73,7 +74,7 @@ def scoped(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             with tenant_scope(actor.tenant_id):
                 return view(request, *args, **kwargs)
 
-        return endpoint
+        return _with_signature(endpoint, view)
 
     return decorate
 
@@ -87,6 +88,12 @@ def identified(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
             request.actor = await in_database(identify, request, kwargs["tenant"], scope)  # type: ignore[attr-defined]
             return await view(request, *args, **kwargs)
 
-        return endpoint
+        return _with_signature(endpoint, view)
 
     return decorate
+
+
+def _with_signature(endpoint: Callable[..., Any], view: Callable[..., Any]) -> Callable[..., Any]:
+    """Ninja reads the parameters from the signature, and would look names up in this module."""
+    endpoint.__signature__ = inspect.signature(view, eval_str=True)  # type: ignore[attr-defined]
+    return endpoint

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from django.http import Http404, HttpRequest, StreamingHttpResponse
-from ninja import Field, Router, Schema
+from ninja import Field, Path, Router, Schema
 
 from accounts.api_auth import actor_of, identified, scoped
 from accounts.tenancy import in_tenant
@@ -35,7 +35,7 @@ class Thumb(Schema):
 
 @router.post("/ask", summary="Ask, and wait for the checked answer")
 @identified("ask")
-async def ask(request: HttpRequest, tenant: str, body: Question) -> dict[str, Any]:
+async def ask(request: HttpRequest, tenant: Path[str], body: Question) -> dict[str, Any]:
     last: dict[str, Any] = {}
     async for event in _events(request, body):
         last = event
@@ -47,13 +47,13 @@ async def ask(request: HttpRequest, tenant: str, body: Question) -> dict[str, An
 
 @router.post("/ask/stream", summary="Ask, and follow the answer as server-sent events")
 @identified("ask")
-async def ask_stream(request: HttpRequest, tenant: str, body: Question) -> StreamingHttpResponse:
+async def ask_stream(request: HttpRequest, tenant: Path[str], body: Question) -> StreamingHttpResponse:
     return _sse(_events(request, body))
 
 
 @router.get("/answers/{message}/stream", summary="Follow an answer again, after event N")
 @identified("ask")
-async def resume(request: HttpRequest, tenant: str, message: uuid.UUID, after: int = 0) -> StreamingHttpResponse:
+async def resume(request: HttpRequest, tenant: Path[str], message: uuid.UUID, after: int = 0) -> StreamingHttpResponse:
     actor = actor_of(request)
     run = running(str(message), actor)
     if run is not None:
@@ -66,7 +66,7 @@ async def resume(request: HttpRequest, tenant: str, message: uuid.UUID, after: i
 
 @router.post("/answers/{message}/stop", summary="Stop an answer that is being written")
 @identified("ask")
-async def stop(request: HttpRequest, tenant: str, message: uuid.UUID) -> dict[str, str]:
+async def stop(request: HttpRequest, tenant: Path[str], message: uuid.UUID) -> dict[str, str]:
     run = running(str(message), actor_of(request))
     if run is None:
         raise Http404
@@ -76,14 +76,14 @@ async def stop(request: HttpRequest, tenant: str, message: uuid.UUID) -> dict[st
 
 @router.get("/conversations", summary="Your conversations, newest first")
 @scoped("ask")
-def conversations(request: HttpRequest, tenant: str) -> list[dict[str, Any]]:
+def conversations(request: HttpRequest, tenant: Path[str]) -> list[dict[str, Any]]:
     own = Conversation.objects.filter(user_id=actor_of(request).user_id)[:100]
     return [{"id": str(each.pk), "title": each.title, "updated_at": each.updated_at} for each in own]
 
 
 @router.get("/conversations/{conversation}", summary="One conversation, with its answers and citations")
 @scoped("ask")
-def conversation(request: HttpRequest, tenant: str, conversation: uuid.UUID) -> dict[str, Any]:
+def conversation(request: HttpRequest, tenant: Path[str], conversation: uuid.UUID) -> dict[str, Any]:
     found = own_conversation(actor_of(request), str(conversation))
     messages = [
         {"id": str(each.pk), "role": each.role, "text": each.text, "status": each.status, "answer": each.final}
@@ -94,7 +94,7 @@ def conversation(request: HttpRequest, tenant: str, conversation: uuid.UUID) -> 
 
 @router.post("/answers/{message}/feedback", summary="Thumb up or down")
 @scoped("ask")
-def feedback(request: HttpRequest, tenant: str, message: uuid.UUID, body: Thumb) -> dict[str, str]:
+def feedback(request: HttpRequest, tenant: Path[str], message: uuid.UUID, body: Thumb) -> dict[str, str]:
     actor = actor_of(request)
     found = Message.objects.filter(pk=message, role="assistant", conversation__user_id=actor.user_id).first()
     if found is None:

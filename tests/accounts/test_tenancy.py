@@ -21,7 +21,7 @@ TENANT_MODELS = [model for model in apps.get_models() if issubclass(model, Tenan
 
 @pytest.mark.threat("T7")
 @pytest.mark.parametrize("model", TENANT_MODELS, ids=lambda model: model._meta.label)
-def test_every_tenant_table_is_protected_for_its_owner_too(model: type[models.Model], live_db: TestDatabase) -> None:
+def test_every_tenant_table_is_protected_from_its_owner_too(model: type[models.Model], live_db: TestDatabase) -> None:
     with live_db.superuser() as superuser:
         row = superuser.execute(
             "SELECT relrowsecurity, relforcerowsecurity, relowner::regrole::text FROM pg_class WHERE oid = %s::regclass",

@@ -20,7 +20,10 @@ from gateway.models import AuditRecord
 from knowledge.models import DocumentVersion
 from tests.conftest import Cast
 
-RETURNS = ("Returning a lamp", "You can return a lamp within 30 days of delivery. Pack it in its box and keep the receipt.")
+RETURNS = (
+    "Returning a lamp",
+    "You can return a lamp within 30 days of delivery. Pack it in its box and keep the receipt.",
+)
 WARRANTY = ("Warranty", "Every lamp has a warranty of two years. It covers the switch and the cable.")
 SECRET = ("Goodwill", "Agents may grant 25 euros of goodwill credit for a late lamp without asking anybody.")
 
@@ -142,7 +145,18 @@ def test_the_command_line_prints_the_same_object(cast: Cast, known: None) -> Non
     call_command("ask", "How long do I have to return a lamp?", tenant="acme", json=True, stdout=out)
     result = json.loads(out.getvalue())
     assert result["status"] == "answered"
-    keys = {"reason", "answer", "sentences", "citations", "provider", "model", "usage", "cost", "timings_ms", "audit_id"}
+    keys = {
+        "reason",
+        "answer",
+        "sentences",
+        "citations",
+        "provider",
+        "model",
+        "usage",
+        "cost",
+        "timings_ms",
+        "audit_id",
+    }
     assert keys <= result.keys()
     with tenant_scope(cast.acme.pk):
         assert Conversation.objects.count() == 1
