@@ -15,6 +15,10 @@ django_application = get_asgi_application()
 from django.urls import path  # noqa: E402  models may be imported only now
 
 from assistant.consumers import PortalConsumer  # noqa: E402
+from gateway.connections import warm_up  # noqa: E402
+
+# The first question should not wait for the embedding model to load.
+warm_up()
 
 application = ProtocolTypeRouter(
     {

@@ -20,9 +20,9 @@ def incoming(path: Path) -> Iterator[Incoming | tuple[str, Exception]]:
         path = path / "corpus.jsonl"
     if path.is_dir():
         for each in sorted(path.rglob("*")):
-            if each.is_file() and each.suffix.lower() in SUFFIXES and not each.name.startswith("."):
-                if each.name != "README.md":
-                    yield _file(each, str(each.relative_to(path)))
+            wanted = each.suffix.lower() in SUFFIXES and not each.name.startswith(".") and each.name != "README.md"
+            if wanted and each.is_file():
+                yield _file(each, str(each.relative_to(path)))
     elif path.suffix == ".jsonl":
         yield from _corpus(path)
     elif path.suffix == ".zip":

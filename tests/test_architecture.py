@@ -9,7 +9,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ["accounts", "gateway", "knowledge", "assistant", "tickets", "config"]
-WITHOUT_DJANGO = ["gateway/types.py", "gateway/errors.py", "gateway/base.py", "gateway/profiles.py", "gateway/providers"]
+WITHOUT_DJANGO = [
+    "gateway/types.py",
+    "gateway/errors.py",
+    "gateway/base.py",
+    "gateway/profiles.py",
+    "gateway/providers",
+]
 
 
 def imports(path: Path) -> set[str]:
@@ -30,11 +36,15 @@ def test_a_layer_imports_only_those_below_it(layer: str) -> None:
 
 
 def test_the_heart_of_the_gateway_knows_no_django() -> None:
-    files = [f for name in WITHOUT_DJANGO for f in ([ROOT / name] if name.endswith(".py") else (ROOT / name).glob("*.py"))]
+    files = [
+        f for name in WITHOUT_DJANGO for f in ([ROOT / name] if name.endswith(".py") else (ROOT / name).glob("*.py"))
+    ]
     assert {str(path) for path in files if "django" in imports(path)} == set()
     assert len(files) > 6
 
 
 @pytest.mark.parametrize("layer", [each for each in LAYERS if each != "config"])
 def test_only_config_reads_the_environment(layer: str) -> None:
-    assert [str(p) for p in (ROOT / layer).rglob("*.py") if "os.environ[" in p.read_text() or "getenv" in p.read_text()] == []
+    assert [
+        str(p) for p in (ROOT / layer).rglob("*.py") if "os.environ[" in p.read_text() or "getenv" in p.read_text()
+    ] == []

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from assistant.pipeline.prompt import Turn
 
 LEANS = re.compile(
-    r"^(and|but|so|then|what about|how about|what if|why|why not|also|or)\b|\b(it|its|that|this|those|these|they|them|one|there|same|instead)\b",
+    r"^(?:and|but|so|then|what about|how about|what if|why|why not|also|or)\b"
+    r"|\b(?:it|its|that|this|those|these|they|them|one|there|same|instead)\b",
     re.IGNORECASE,
 )
 STANDALONE_WORDS = 12

@@ -28,7 +28,8 @@ WEIGHTS = f"""(
     SELECT ('{{' || coalesce(string_agg(term || ':' || weight, ',' ORDER BY term), '') || '}}/{TERM_SPACE}')::sparsevec
     FROM (
         SELECT {HASH} AS term,
-               round((sum(tf * ({K1} + 1) / (tf + {K1} * (1 - {B} + {B} * length / {AVERAGE_TERMS}))))::numeric, 4) AS weight
+               round(sum(tf * ({K1} + 1) / (tf + {K1} * (1 - {B} + {B} * length / {AVERAGE_TERMS})))::numeric, 4)
+                   AS weight
         FROM (
             SELECT lexeme, cardinality(positions)::float AS tf, sum(cardinality(positions)) OVER ()::float AS length
             FROM unnest(keywords)

@@ -33,7 +33,8 @@ WITH asked AS MATERIALIZED (
     WHERE t.tenant_id = %(tenant)s AND t.passages > 0
     GROUP BY term, t.passages, corpus.passages
 ), question AS MATERIALIZED (
-    SELECT ('{{' || coalesce(string_agg(term || ':' || weight, ',' ORDER BY term), '') || '}}/{TERM_SPACE}')::sparsevec AS weights,
+    SELECT ('{{' || coalesce(string_agg(term || ':' || weight, ',' ORDER BY term), '') || '}}/{TERM_SPACE}')::sparsevec
+               AS weights,
            (SELECT string_agg(quote_literal(lexeme), ' | ') FROM asked)::tsquery AS terms
     FROM idf WHERE weight > 0
 ), dense AS MATERIALIZED (
