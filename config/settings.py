@@ -189,16 +189,10 @@ LOGGING = {
 
 _openai, _anthropic = env.text("OPENAI_API_KEY"), env.text("ANTHROPIC_API_KEY")
 _compatible = env.http_url("CITEDESK_COMPATIBLE_URL")
-_default_models = [
-    *(["compatible"] if _compatible else []),
-    *(["gpt-5-mini"] if _openai else []),
-    *(["claude-haiku-4-5"] if _anthropic else []),
-    "extractive",
-]
 GATEWAY = GatewaySettings(
     data_dir=DATA_DIR,
     audit_key=AUDIT_KEY,
-    answer_models=tuple(env.words("CITEDESK_ANSWER_MODELS", ",".join(_default_models))),
+    answer_models=tuple(env.words("CITEDESK_ANSWER_MODELS", "extractive")),
     embedding_model=env.text("CITEDESK_EMBEDDING_MODEL", "all-MiniLM-L6-v2"),
     monthly_budget=env.decimal("CITEDESK_MONTHLY_BUDGET_USD", "20"),
     openai_key=_openai,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import cast
 
 from django.conf import settings
 
@@ -37,4 +36,4 @@ class GatewaySettings:
 
 
 def configured() -> GatewaySettings:
-    return cast(GatewaySettings, settings.GATEWAY)
+    return settings.GATEWAY

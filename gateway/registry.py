@@ -51,24 +51,6 @@ def _extractive(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     return ExtractiveProvider(profile, settings.embed)
 
 
-def _openai(profile: ModelProfile, settings: ProviderSettings) -> Provider:
-    from gateway.providers.openai import make_provider
-
-    return make_provider(profile, settings.openai_key, settings.openai_url, settings.openai_api)
-
-
-def _compatible(profile: ModelProfile, settings: ProviderSettings) -> Provider:
-    from gateway.providers.compatible import CompatibleProvider
-
-    return CompatibleProvider(profile, settings.compatible_key, settings.compatible_url, settings.compatible_model)
-
-
-def _anthropic(profile: ModelProfile, settings: ProviderSettings) -> Provider:
-    from gateway.providers.anthropic import AnthropicProvider
-
-    return AnthropicProvider(profile, settings.anthropic_key, settings.anthropic_url)
-
-
 def _sentence_transformers(profile: EmbeddingProfile) -> EmbeddingProvider:
     from gateway.providers.sentence_transformers import shared
 
@@ -77,9 +59,6 @@ def _sentence_transformers(profile: EmbeddingProfile) -> EmbeddingProvider:
 
 ADAPTERS: dict[str, Callable[[ModelProfile, ProviderSettings], Provider]] = {
     "extractive": _extractive,
-    "openai": _openai,
-    "compatible": _compatible,
-    "anthropic": _anthropic,
 }
 EMBEDDERS: dict[str, Callable[[EmbeddingProfile], EmbeddingProvider]] = {
     "sentence_transformers": _sentence_transformers

@@ -38,7 +38,7 @@ def evaluate(folder: Path, stages: tuple[Stage, ...], *, quiet: bool = True) -> 
         asked = [query for query in queries if query.get("relevant")]
         with tenant_scope(tenant.pk):
             identity = {str(pk): ext for pk, ext in Document.objects.values_list("pk", "external_id")}
-        results = {}
+        results: dict[str, dict[str, float]] = {}
         for stage in stages:
             scores, times = _ask_all(tenant.pk, asked, identity, stage)
             results[stage] = {**scores, "queries": len(asked), "passages": report.passages}

@@ -49,7 +49,9 @@ def accept(source: Source, incoming: Incoming) -> Document | None:
     `tenant_scope`. The row's state is the outbox: whatever happens to the broker's message,
     `sweep` finds the row (R2)."""
     digest = hashlib.sha256(incoming.data).hexdigest()
-    document = Document.objects.select_for_update().filter(source=source, external_id=incoming.external_id).first()
+    document: Document | None = (
+        Document.objects.select_for_update().filter(source=source, external_id=incoming.external_id).first()
+    )
     if document is None:
         document = Document(tenant_id=source.tenant_id, source=source, external_id=incoming.external_id)
     elif (
@@ -73,7 +75,7 @@ def accept(source: Source, incoming: Incoming) -> Document | None:
 def take_lease(document_id: object) -> Document | None:
     """The document, if it waits and nobody else works on it (R3)."""
     with transaction.atomic():
-        document = Document.objects.select_for_update(skip_locked=True).filter(pk=document_id).first()
+        document: Document | None = Document.objects.select_for_update(skip_locked=True).filter(pk=document_id).first()
         waiting = document is not None and (
             document.state == State.PENDING
             or (
@@ -121,7 +123,7 @@ def swap(
     """Replaces the document's passages in one transaction: a reader sees the old or the new."""
     with transaction.atomic():
         number = document.versions.count() + 1
-        version = DocumentVersion.objects.create(
+        version: DocumentVersion = DocumentVersion.objects.create(
             tenant_id=document.tenant_id,
             document=document,
             number=number,

@@ -74,7 +74,7 @@ class Document(TenantModel):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects = DocumentManager()
+    objects: ClassVar[DocumentManager] = DocumentManager()
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["source", "external_id"], name="document_identity")]

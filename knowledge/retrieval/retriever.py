@@ -98,4 +98,18 @@ def _hit(row: tuple[Any, ...], stage: Stage, best_keyword: float) -> Hit:
     dense, keyword = float(row[11]), float(row[12])
     scores = {"dense": dense, "keyword": keyword}
     scores["hybrid"] = DENSE_WEIGHT * dense + KEYWORD_WEIGHT * (keyword / best_keyword if best_keyword > 0 else 0.0)
-    return Hit(*row[:9], tuple(json.loads(row[9])), row[10], scores[stage], scores)
+    return Hit(
+        passage_id=row[0],
+        document=row[1],
+        version=row[2],
+        title=row[3],
+        url=row[4],
+        visibility=row[5],
+        text=row[6],
+        start=row[7],
+        end=row[8],
+        heading_path=tuple(json.loads(row[9])),
+        page=row[10],
+        score=scores[stage],
+        scores=scores,
+    )

@@ -24,7 +24,8 @@ TENANT_MODELS = [model for model in apps.get_models() if issubclass(model, Tenan
 def test_every_tenant_table_is_protected_from_its_owner_too(model: type[models.Model], live_db: TestDatabase) -> None:
     with live_db.superuser() as superuser:
         row = superuser.execute(
-            "SELECT relrowsecurity, relforcerowsecurity, relowner::regrole::text FROM pg_class WHERE oid = %s::regclass",
+            "SELECT relrowsecurity, relforcerowsecurity, relowner::regrole::text"
+            " FROM pg_class WHERE oid = %s::regclass",
             [model._meta.db_table],
         ).fetchone()
     assert row == (True, True, "citedesk_owner")
