@@ -1,7 +1,7 @@
 """Whether the articles can hold an answer at all, judged before a model is asked.
 
 The sign is the best passage's cosine and how much of the question's rare words the best passages
-hold. Thresholds are calibrated on questions with and without an answer: `docs/evaluation.md`.
+hold. Thresholds are by judgement so far: `docs/evaluation.md`.
 """
 
 from __future__ import annotations

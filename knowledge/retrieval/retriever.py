@@ -2,7 +2,7 @@
 
 Both searches give candidates; every candidate then gets both scores exactly, so that they can be
 summed. The sum, not reciprocal rank fusion, because ranks forget how sure a search was: on real
-support questions fusion by rank falls below dense search alone (`docs/evaluation.md`).
+support questions fusion by rank falls below dense search alone.
 """
 
 from __future__ import annotations
