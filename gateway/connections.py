@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
@@ -54,9 +55,9 @@ async def close() -> None:
         await each.aclose()
 
 
-def warm_up() -> None:
+def warm_up() -> Future[list[list[float]]]:
     """Loads the local embedding model in the background, so that the first question finds it."""
-    asyncio.run_coroutine_threadsafe(_embed_unaudited(["warm"]), _background_loop(os.getpid()))
+    return asyncio.run_coroutine_threadsafe(_embed_unaudited(["warm"]), _background_loop(os.getpid()))
 
 
 def run_in_background(work: Coroutine[Any, Any, T]) -> T:

@@ -57,6 +57,7 @@ def accept(source: Source, incoming: Incoming) -> Document | None:
     elif (
         document.state == State.INDEXED
         and document.file.sha256 == digest
+        and document.file.title == incoming.title[:500]
         and document.url == (incoming.url or document.url)
     ):
         return None
@@ -67,7 +68,13 @@ def accept(source: Source, incoming: Incoming) -> Document | None:
     document.save()
     StoredFile.objects.update_or_create(
         document=document,
-        defaults={"tenant_id": source.tenant_id, "name": incoming.name, "data": incoming.data, "sha256": digest},
+        defaults={
+            "tenant_id": source.tenant_id,
+            "name": incoming.name,
+            "title": incoming.title[:500],
+            "data": incoming.data,
+            "sha256": digest,
+        },
     )
     return document
 
@@ -98,8 +105,13 @@ def read(document: Document) -> ConvertedDocument:
 def passages_of(document: Document, converted: ConvertedDocument) -> list[tuple[Chunk, str]]:
     """Each chunk with the text that is embedded for it: title and heading path in front, for a
     passage seldom says what it is about."""
-    title = converted.title or document.title
+    title = title_of(document, converted)
     return [(chunk, "\n".join([" › ".join([title, *chunk.heading_path]), chunk.text])) for chunk in split(converted)]
+
+
+def title_of(document: Document, converted: ConvertedDocument) -> str:
+    """The source's word first, then the document's own, at last the file's name."""
+    return (document.file.title or converted.title or document.title)[:500]
 
 
 def known_embeddings(document: Document, chunks: list[tuple[Chunk, str]]) -> dict[str, str]:
@@ -134,7 +146,7 @@ def swap(
         )
         _remove_passages(document)
         metadata = converted.metadata
-        document.title = (metadata.get("title") or converted.title or document.title)[:500]
+        document.title = title_of(document, converted)
         document.url = (metadata.get("url") or document.url)[:1000]
         if metadata.get("visibility") in Visibility.values:
             document.visibility = metadata["visibility"]

