@@ -97,6 +97,19 @@ class Env:
             "PORT": str(parts.port or 5432),
         }
 
+    def smtp(self, name: str) -> tuple[str, int, str, str, bool] | None:
+        """`smtp://user:password@host:587` (STARTTLS) or `smtps://…:465` (TLS from the first byte) as
+        (host, port, user, password, is smtps), or None when unset."""
+        value = self.text(name)
+        if not value:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+            raise ImproperlyConfigured(f"{name} does not look like smtp://user:password@host:587.")
+        tls = parts.scheme == "smtps"
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        return parts.hostname, parts.port or (465 if tls else 587), user, password, tls
+
     def refuse_unknown(self) -> None:
         """Call when all is read: a misspelt `CITEDESK_…` must not pass for the default."""
         for name in sorted(self._values):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ CSRF_TRUSTED_ORIGINS = env.words("CITEDESK_TRUSTED_ORIGINS")
 DEMO_TENANT = env.text("CITEDESK_DEMO_TENANT", "demo")
 
 _database, _owner = env.postgres("CITEDESK_DATABASE_URL"), env.postgres("CITEDESK_DATABASE_OWNER_URL")
-if (_database is None) != (_owner is None):
-    raise ImproperlyConfigured("CITEDESK_DATABASE_URL and CITEDESK_DATABASE_OWNER_URL must be set together.")
+if _owner is not None and _database is None:
+    raise ImproperlyConfigured("CITEDESK_DATABASE_OWNER_URL is set but CITEDESK_DATABASE_URL is not.")
 EMBEDDED_DATABASE = _database is None
 SECRET_KEY = env.text("CITEDESK_SECRET_KEY") or (local_secret(DATA_DIR, "secret-key") if EMBEDDED_DATABASE else "")
 AUDIT_KEY = env.text("CITEDESK_AUDIT_KEY") or (local_secret(DATA_DIR, "audit-key") if EMBEDDED_DATABASE else "")
@@ -43,8 +44,10 @@ def _alias(values: dict[str, str], options: dict[str, Any]) -> dict[str, Any]:
 
 DATABASES = {
     "default": _alias(_database or {**_embedded, "USER": "citedesk_app"}, {"pool": _pool}),
-    "owner": _alias(_owner or {**_embedded, "USER": "citedesk_owner"}, {}),
 }
+# Only whoever migrates needs the owner: a web process in production is not given its password.
+if EMBEDDED_DATABASE or _owner:
+    DATABASES["owner"] = _alias(_owner or {**_embedded, "USER": "citedesk_owner"}, {})
 DATABASE_ROUTERS: list[str] = []
 
 REDIS_URL = env.redis_url("CITEDESK_REDIS_URL")
@@ -120,7 +123,15 @@ ACCOUNT_EMAIL_VERIFICATION = "none" if EMBEDDED_DATABASE else "mandatory"
 ACCOUNT_LOGOUT_ON_GET = False
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+# Sign-in is rate limited by address; behind the proxy, that is what the proxy says.
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if HTTPS else 0
+_mail = env.smtp("CITEDESK_EMAIL_URL")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _mail else 'console'}.EmailBackend"
+if _mail:
+    EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_SSL = _mail
+    EMAIL_USE_TLS = not EMAIL_USE_SSL
+    EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = env.text("CITEDESK_EMAIL_FROM", "Citedesk <citedesk@localhost>")
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
@@ -130,8 +141,10 @@ TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = BASE_DIR / "static-collected"
 WHITENOISE_USE_FINDERS = EMBEDDED_DATABASE
+if WHITENOISE_USE_FINDERS:  # nothing needs to be collected
+    warnings.filterwarnings("ignore", message="No directory at")
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -154,7 +167,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost"
 _queue = DATA_DIR / "queue"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}

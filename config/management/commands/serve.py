@@ -64,10 +64,13 @@ def run(port: int) -> None:
         ],
         [
             sys.executable,
+            "-W",  # as root, which a container or a try-out may be, it would warn at length
+            "ignore::RuntimeWarning:celery.platforms",
             "-m",
             "celery",
             "-A",
             "config",
+            "--quiet",
             "worker",
             "--pool",
             "solo",
