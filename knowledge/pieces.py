@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from knowledge.sentences import sentence_spans
+from gateway.sentences import sentence_spans
 from knowledge.types import Block, BlockKind, ConvertedDocument
 
 LONG_WORD = 2_000  # characters; only beyond it is a word cut

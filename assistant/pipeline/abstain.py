@@ -1,19 +1,28 @@
 """Whether the articles can hold an answer at all, judged before a model is asked.
 
-The sign is the best passage's cosine and how much of the question's rare words the best passages
-hold. Thresholds are by judgement so far: `docs/evaluation.md`.
+Evidence is the probability, by logistic regression, that one of the hits answers the question. It
+has two signs: the best hit's cosine, and the share of the question's content words that the best
+three hold. The second counts less the longer the question is: a long story names much that no
+article needs to name. Fitted by `bench/abstention.py` on questions that are and are not answered
+in their collection; `docs/evaluation.md` has the curve.
+
+Does not catch: a question about something that the articles treat, but not in this respect.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
+from gateway.words import content_words
+
 from knowledge.types import Hit
 
-MIN_COSINE = 0.40
-SURE_COSINE = 0.60
-MIN_COVERAGE = 0.34
+COSINE, COVERAGE, BIAS = 9.1, 4.2, -5.0
+USUAL_COVERAGE = 0.6  # neither for nor against
+LONG_QUESTION = 12  # content words, at which coverage counts half
+ENOUGH = 0.25
 UNKNOWN = re.compile(r"^\W*i (?:do not|don[’']t) know\b", re.IGNORECASE)
 
 
@@ -21,23 +30,19 @@ def too_weak(question: str, hits: Sequence[Hit]) -> str:
     """A reason code, or empty when an answer should be tried."""
     if not hits:
         return "nothing_found"
-    best = max(hit.scores.get("dense", 0.0) for hit in hits)
-    if best < MIN_COSINE:
-        return "too_far"
-    if best < SURE_COSINE and coverage(question, hits[:3]) < MIN_COVERAGE:
-        return "too_little_in_common"
-    return ""
+    return "" if evidence(question, hits) >= ENOUGH else "too_little_evidence"
+
+
+def evidence(question: str, hits: Sequence[Hit]) -> float:
+    """0 to 1, of hits in their order."""
+    cosine = max(hit.scores.get("dense", 0.0) for hit in hits)
+    words = content_words(question)
+    held = content_words(" ".join(" ".join((hit.title, *hit.heading_path, hit.text)) for hit in hits[:3]))
+    coverage = len(words & held) / len(words) if words else USUAL_COVERAGE
+    weight = 1 / (1 + (len(words) / LONG_QUESTION) ** 2)
+    return 1 / (1 + math.exp(-(BIAS + COSINE * cosine + COVERAGE * weight * (coverage - USUAL_COVERAGE))))
 
 
 def says_unknown(text: str) -> bool:
     """Whether a model itself says that the sources do not hold the answer."""
     return bool(UNKNOWN.match(text.strip())) and len(text) < 200
-
-
-def coverage(question: str, hits: Sequence[Hit]) -> float:
-    """The share of the question's longer words, by their first five letters, in the passages."""
-    words = {word[:5] for word in re.findall(r"\w{4,}", question.lower())}
-    if not words:
-        return 1.0
-    text = " ".join(" ".join((hit.title, *hit.heading_path, hit.text)) for hit in hits).lower()
-    return sum(word in text for word in words) / len(words)

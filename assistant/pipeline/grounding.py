@@ -16,67 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assistant.pipeline.citations import Mark, Piece
-from gateway.providers.sentences import split_sentences
+from gateway.sentences import sentence_spans
 from gateway.types import Source
+from gateway.words import content_words
 
 SUPPORTED = 0.5
-WORD = re.compile(r"[^\W_]+(?:[.,:/-]\d+)*", re.UNICODE)
 NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-STOP = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "can",
-        "do",
-        "does",
-        "for",
-        "from",
-        "has",
-        "have",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "of",
-        "on",
-        "or",
-        "our",
-        "so",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "up",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "will",
-        "with",
-        "you",
-        "your",
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -135,7 +80,7 @@ def sentences(pieces: Sequence[Piece]) -> list[tuple[str, str, tuple[int, ...]]]
             marks.append((len(text.rstrip()), piece.marker))
         else:
             text += piece.text
-    spans = split_sentences(text)
+    spans = list(sentence_spans(text))
     found: list[tuple[str, str, tuple[int, ...]]] = []
     position = 0
     for index, (start, end) in enumerate(spans):
@@ -170,13 +115,13 @@ def locate(sentence: str, source: Source) -> tuple[CitedQuote, float] | None:
     exact = source.text.find(sentence)
     if exact >= 0:
         return _quote(source, exact, exact + len(sentence)), 1.0
-    wanted = _content(sentence)
-    spans = split_sentences(source.text)
+    wanted = content_words(sentence)
+    spans = list(sentence_spans(source.text))
     if not wanted or not spans:
         return None
     # Two neighbours may hold together what one sentence of the answer says.
     windows = [(a, b) for (a, b) in spans] + [(spans[i][0], spans[i + 1][1]) for i in range(len(spans) - 1)]
-    scored = [(len(wanted & _content(source.text[a:b])) / len(wanted), a - b, a, b) for a, b in windows]
+    scored = [(len(wanted & content_words(source.text[a:b])) / len(wanted), a - b, a, b) for a, b in windows]
     score, _, start, end = max(scored)
     return _quote(source, start, end), score
 
@@ -188,7 +133,7 @@ def _quote(source: Source, start: int, end: int) -> CitedQuote:
 def _doubt(text: str, markers: tuple[int, ...], score: float, cited: str) -> str:
     """Why the sentence cannot be called supported; empty when it can."""
     if not markers:
-        return "" if not _content(text) or text.rstrip().endswith(":") else "no_citation"
+        return "" if not content_words(text) or text.rstrip().endswith(":") else "no_citation"
     if text in cited:
         return ""
     if set(NUMBER.findall(text)) - set(NUMBER.findall(cited)):
@@ -196,14 +141,3 @@ def _doubt(text: str, markers: tuple[int, ...], score: float, cited: str) -> str
     if score < SUPPORTED:
         return "weak_support"
     return ""
-
-
-def _stem(word: str) -> str:
-    for ending in ("ing", "ies", "ed", "es", "s", "ly"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
-    return word
-
-
-def _content(text: str) -> set[str]:
-    return {_stem(word) for word in WORD.findall(text.lower()) if word not in STOP}

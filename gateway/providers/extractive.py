@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 from gateway.errors import Unsupported
 from gateway.profiles import ModelProfile
-from gateway.providers.sentences import split_sentences
+from gateway.sentences import sentence_spans
 from gateway.types import Call, Finished, FinishReason, Source, StreamEvent, TextDelta, Trace, Usage, UsageReport
+from gateway.words import content_words
 
 Embed = Callable[[list[str]], Awaitable[list[list[float]]]]
 Vector = Sequence[float]
@@ -33,77 +34,6 @@ REMEMBERED = 20_000
 
 STEP = re.compile(r"^(?:\d{1,2}[.)]|[-•*])\s")
 HOW = re.compile(r"\bhow\b|\bsteps?\b|\bset ?up\b|\binstall\b|\bwhere (?:do|can) i\b", re.IGNORECASE)
-WORD = re.compile(r"[^\W_]{2,}", re.UNICODE)
-COMMON = frozenset(
-    [
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "can",
-        "could",
-        "did",
-        "do",
-        "does",
-        "for",
-        "from",
-        "get",
-        "had",
-        "has",
-        "have",
-        "how",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "me",
-        "my",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "our",
-        "please",
-        "so",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "they",
-        "this",
-        "to",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "why",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-        "hi",
-        "hello",
-        "thanks",
-        "want",
-        "need",
-        "help",
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -154,7 +84,7 @@ class ExtractiveProvider:
         """Holds no connection."""
 
     async def _choose(self, question: str, sources: Sequence[Source]) -> list[Unit]:
-        words = _words(question)
+        words = content_words(question)
         units = [unit for rank, source in enumerate(sources) for unit in _units(source, rank)]
         units.sort(key=lambda unit: (-_overlap(unit, words) + 0.08 * unit.rank, unit.rank, unit.position))
         units = units[:MAX_UNITS]
@@ -186,7 +116,7 @@ def _units(source: Source, rank: int) -> list[Unit]:
     """The quotable units of a source; headings are not: they say what follows, not what is so."""
     headings = {source.title.strip(), *(part.strip() for part in source.heading.split("›"))}
     units = []
-    for position, (start, end) in enumerate(split_sentences(source.text)):
+    for position, (start, end) in enumerate(sentence_spans(source.text)):
         text = source.text[start:end]
         whole_line = (start == 0 or source.text[start - 1] == "\n") and source.text[end : end + 1] in {"", "\n"}
         title_like = whole_line and not STEP.match(text) and "|" not in text and text[-1] not in '.!?:;…)"”'
@@ -259,16 +189,8 @@ def _in_context(unit: Unit) -> str:
     return f"{unit.source.title}: {unit.text}"
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(_stem(word) for word in WORD.findall(text.lower()) if word not in COMMON)
-
-
-def _stem(word: str) -> str:
-    return re.sub(r"(?:ing|ed|es|s)$", "", word) if len(word) > 4 else word
-
-
 def _overlap(unit: Unit, words: frozenset[str]) -> float:
-    return len(words & _words(unit.text)) / len(words) if words else 0.0
+    return len(words & content_words(unit.text)) / len(words) if words else 0.0
 
 
 def _dot(a: Vector, b: Vector) -> float:
