@@ -16,7 +16,6 @@ import re
 from collections.abc import Sequence
 
 from gateway.words import content_words
-
 from knowledge.types import Hit
 
 COSINE, COVERAGE, BIAS = 9.1, 4.2, -5.0
