@@ -1,5 +1,6 @@
-"""Saved answers as the portal's templates show them. `static/js/answer.js` makes the same markup
-from the same object while an answer streams; a browser test compares the two."""
+"""Cited text as the templates show it: saved answers here, drafts and agents' replies in the layer
+above. `static/js/answer.js` makes the same markup from the same object while an answer streams; a
+browser test compares the two."""
 
 from __future__ import annotations
 
@@ -30,6 +31,8 @@ REASONS: list[tuple[str, Promise]] = [
 ]
 WORD = re.compile(r"[^\W_]+")
 BOLD = re.compile(r"\*\*(.+?)\*\*")
+MARKER = re.compile(r"[ \t]*\[(\d{1,3})\]")
+BLANK_LINES = re.compile(r"\n\s*\n")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Mark:
 class ShownSentence:
     runs: list[tuple[str, bool]]  # (text, bold)
     marks: list[Mark]
-    why: Promise | str
+    why: Promise | str = ""
+    text: str = ""  # as it was written
 
 
 @dataclass
@@ -95,20 +99,61 @@ def _answered(turn: Turn, message: Message, slug: str, thumbs: dict[Any, str]) -
     turn.message, turn.status = message, message.status
     turn.extractive = final.get("provider") == "extractive" and message.status == "answered"
     turn.thumb = thumbs.get(message.pk, "")
-    turn.nearest = [
-        {"title": each["title"], "href": reverse("portal:article", args=[slug, each["document"]])}
-        for each in final.get("nearest") or []
-    ]
+    turn.nearest = nearest(final, slug)
+    turn.paragraphs = paragraphs(final, slug)
+    turn.sources = source_cards(citations, slug)
+    return turn
+
+
+def paragraphs(final: dict[str, Any], slug: str) -> list[list[ShownSentence]]:
+    """The checked sentences of an answer (the object that `manage.py ask` prints)."""
+    shown: list[list[ShownSentence]] = []
     for sentence in final.get("sentences") or []:
-        if not turn.paragraphs or "\n" in sentence.get("lead", ""):
-            turn.paragraphs.append([])
-        turn.paragraphs[-1].append(_sentence(sentence, citations, slug))
+        if not shown or "\n" in sentence.get("lead", ""):
+            shown.append([])
+        shown[-1].append(_sentence(sentence, final.get("citations") or [], slug))
+    return shown
+
+
+def cited_text(text: str, citations: list[dict[str, Any]], slug: str) -> list[list[ShownSentence]]:
+    """Text with markers such as [2], as a person sends it: in paragraphs, each stretch followed by
+    the marks of its quotes. A number in brackets that cites nothing stays text."""
+    known = {citation["marker"] for citation in citations}
+    return [_stretches(part, citations, known, slug) for part in BLANK_LINES.split(text.strip())]
+
+
+def _stretches(text: str, citations: list[dict[str, Any]], known: set[int], slug: str) -> list[ShownSentence]:
+    shown: list[ShownSentence] = []
+    position = 0
+    for match in MARKER.finditer(text):
+        if int(match[1]) not in known:
+            continue
+        before = text[position : match.start()].lstrip(" " if shown else "")
+        if before or not shown:
+            shown.append(ShownSentence(_runs(before), [], text=before))
+        citation = _quote_for(shown[-1].text, int(match[1]), citations)
+        if citation is not None:
+            shown[-1].marks.append(_mark(citation, slug))
+        position = match.end()
+    rest = text[position:].lstrip(" " if shown else "")
+    return [*shown, ShownSentence(_runs(rest), [], text=rest)] if rest.strip() else shown
+
+
+def source_cards(citations: list[dict[str, Any]], slug: str) -> list[SourceCard]:
+    """One card for each cited source, with all its quotes."""
     cards: dict[int, SourceCard] = {}
     for citation in citations:
         mark = _mark(citation, slug)
         cards.setdefault(mark.marker, SourceCard(mark.marker, mark.title, mark.href)).quotes.append(mark)
-    turn.sources = [cards[marker] for marker in sorted(cards)]
-    return turn
+    return [cards[marker] for marker in sorted(cards)]
+
+
+def nearest(final: dict[str, Any], slug: str) -> list[dict[str, str]]:
+    """The articles that came closest to a question that was not answered."""
+    return [
+        {"title": each["title"], "href": reverse("portal:article", args=[slug, each["document"]])}
+        for each in final.get("nearest") or []
+    ]
 
 
 def _sentence(sentence: dict[str, Any], citations: list[dict[str, Any]], slug: str) -> ShownSentence:
@@ -119,8 +164,11 @@ def _sentence(sentence: dict[str, Any], citations: list[dict[str, Any]], slug: s
         if found is not None
     ]
     why: Promise | str = "" if sentence.get("supported") else DOUBTS.get(sentence.get("reason", ""), DOUBT)
-    parts = BOLD.split(sentence["text"])
-    return ShownSentence([(part, bool(i % 2)) for i, part in enumerate(parts) if part], marks, why)
+    return ShownSentence(_runs(sentence["text"]), marks, why, sentence["text"])
+
+
+def _runs(text: str) -> list[tuple[str, bool]]:
+    return [(part, bool(i % 2)) for i, part in enumerate(BOLD.split(text)) if part]
 
 
 def _quote_for(text: str, marker: int, citations: list[dict[str, Any]]) -> dict[str, Any] | None:

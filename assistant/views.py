@@ -161,6 +161,7 @@ def article(request: HttpRequest, actor: Actor, document_id: uuid.UUID) -> HttpR
     start, end = _number(request.GET.get("start")), _number(request.GET.get("end"))
     context = {
         "tenant": Tenant.objects.get(pk=actor.tenant_id),
+        "actor": actor,
         "document": document,
         "version": version,
         "outdated": version.pk != document.current_version_id,

@@ -18,4 +18,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/", api.urls),
     path("t/<slug:tenant>/", include("assistant.urls")),
+    path("t/<slug:tenant>/", include("tickets.urls")),
 ]

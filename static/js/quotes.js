@@ -33,7 +33,7 @@ function show(mark) {
 }
 
 function light(mark, on) {
-  const source = mark.closest(".turn")?.querySelector(`.source[data-marker="${CSS.escape(mark.textContent)}"]`);
+  const source = mark.closest(".turn, .draft")?.querySelector(`.source[data-marker="${CSS.escape(mark.textContent)}"]`);
   source?.classList.toggle("lit", on);
 }
 

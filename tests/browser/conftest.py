@@ -1,0 +1,87 @@
+"""Chromium against the real server: Daphne in a thread of the tests' own process, on the test
+database, so that what a test does to the settings holds for the server too."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from daphne.server import Server
+from django.test import AsyncClient
+from playwright.async_api import Browser, Page, Request, async_playwright
+from twisted.internet import reactor
+
+from config.asgi import application
+from tests.conftest import PASSWORD, TestDatabase
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 20_000  # ms for one step; the cores are shared
+SignIn = Callable[..., Awaitable[Page]]
+
+
+@pytest.fixture(scope="session")
+def site(database: TestDatabase) -> Iterator[str]:
+    """The address of the running server. Use it with `live_db`, which opens the database."""
+    ready = threading.Event()
+    server = Server(
+        application=application,
+        endpoints=["tcp:0:interface=127.0.0.1"],
+        signal_handlers=False,
+        ready_callable=ready.set,
+        verbosity=0,
+    )
+    thread = threading.Thread(target=server.run, name="daphne", daemon=True)
+    thread.start()
+    assert ready.wait(30), "the server did not start"
+    yield f"http://127.0.0.1:{server.listening_addresses[0][1]}"
+    reactor.callFromThread(reactor.stop)  # type: ignore[attr-defined]
+    thread.join(10)
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def sign_in(live_db: TestDatabase, site: str, chromium: Browser) -> AsyncIterator[SignIn]:
+    """`await sign_in("adam", "/t/acme/desk/")`: the page, in a browser profile of its own. A page
+    that reports an error, or asks a foreign host for anything, fails its test."""
+    wrong: list[str] = []
+
+    def notice(request: Request) -> None:
+        if not request.url.startswith((site, site.replace("http", "ws", 1), "data:", "blob:")):
+            wrong.append(f"asked {request.url}")
+
+    async def enter(name: str, path: str, **options: Any) -> Page:
+        client = AsyncClient()
+        assert await client.alogin(email=f"{name}@example.com", password=PASSWORD)
+        context = await chromium.new_context(base_url=site, **options)
+        cookie = client.cookies["sessionid"].value
+        await context.add_cookies([{"name": "sessionid", "value": cookie, "url": site}])
+        page = await context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("request", notice)
+        page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
+        page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
+        await page.goto(path)
+        return page
+
+    yield enter
+    for context in chromium.contexts:
+        await context.close()
+    assert wrong == []
