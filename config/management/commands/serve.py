@@ -47,8 +47,6 @@ class Command(DatabaseCommand):
 
 def run(port: int) -> None:
     """Web server and worker as children, stopped together: when one ends, so does the other."""
-    for folder in ("messages", "control"):
-        (settings.DATA_DIR / "queue" / folder).mkdir(parents=True, exist_ok=True)
     commands = [
         [
             sys.executable,
@@ -65,7 +63,7 @@ def run(port: int) -> None:
         [
             sys.executable,
             "-W",  # as root, which a container or a try-out may be, it would warn at length
-            "ignore::RuntimeWarning:celery.platforms",
+            "ignore:You're running the worker",
             "-m",
             "celery",
             "-A",
