@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,7 @@ def parse_with(known: set[int], text: str) -> list[Piece]:
     return parser.feed(text) + parser.end()
 
 
+@pytest.mark.threat("P8")
 def test_an_id_that_was_not_retrieved_never_reaches_the_reader() -> None:
     parser = CitationParser(frozenset({1}))
     pieces = parser.feed("It costs 5 euros [7]. Really [1].") + parser.end()
