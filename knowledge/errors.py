@@ -8,7 +8,8 @@ KnowledgeError
 ├── DocumentTooLarge    document_too_large    more bytes, pages or characters than we take
 ├── ConversionFailed    conversion_failed     damaged or cut off: its own format cannot be read
 ├── DocumentBomb        document_bomb         unpacks to far more than it weighs; refused unopened
-└── TooComplex          too_complex           nested deeper than any text that a person wrote
+├── TooComplex          too_complex           nested deeper than any text that a person wrote
+└── ConverterBroke      converter_broke       our converter has a fault that this document brings to light
 
 None is retryable: the same bytes fail the same way. `hint` tells an admin what to do about it.
 """
@@ -66,3 +67,8 @@ class DocumentBomb(KnowledgeError):
 class TooComplex(KnowledgeError):
     code = "too_complex"
     hint = "The document is nested too deeply. Simplify its structure, or upload its text."
+
+
+class ConverterBroke(KnowledgeError):
+    code = "converter_broke"
+    hint = "This is a fault of ours, not of the file. The log says where; report it, or upload another format."

@@ -16,7 +16,9 @@ from knowledge import indexing
 from knowledge.errors import KnowledgeError
 from knowledge.loading import incoming
 from knowledge.models import Document, Passage, Source, State
-from knowledge.tasks import index_document
+from knowledge.tasks import index_documents
+
+TOGETHER = 32  # documents; their passages are embedded in one call
 
 
 @dataclass
@@ -54,13 +56,9 @@ def import_path(
             report.counts["unchanged"] += 1
         else:
             waiting.append(str(document.pk))
-    for document_id in tqdm(waiting, desc=source_name, unit="article", disable=quiet):
-        state = index_document(tenant.pk, document_id, rolls_back=rolls_back)
-        report.counts[state] += 1
-        if state == State.FAILED:
-            with tenant_scope(tenant.pk):
-                row = Document.objects.get(pk=document_id)
-            report.failures.append({"name": row.external_id, "code": row.error_code, "hint": row.error_hint})
+    _index(
+        report, waiting, tenant, tqdm(total=len(waiting), desc=source_name, unit="article", disable=quiet), rolls_back
+    )
     with tenant_scope(tenant.pk):
         gone = Document.objects.filter(source=source).exclude(external_id__in=seen)
         report.counts["removed"] = gone.count()
@@ -69,6 +67,18 @@ def import_path(
         report.passages = Passage.objects.filter(document__source=source).count()
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _index(report: Report, waiting: list[str], tenant: Tenant, bar: tqdm[Any], rolls_back: bool) -> None:
+    with bar:
+        for first in range(0, len(waiting), TOGETHER):
+            together = waiting[first : first + TOGETHER]
+            states = index_documents(tenant.pk, together, rolls_back=rolls_back)
+            report.counts.update(states)
+            bar.update(len(together))
+    with tenant_scope(tenant.pk):
+        for row in Document.objects.filter(pk__in=waiting, state=State.FAILED).order_by("external_id"):
+            report.failures.append({"name": row.external_id, "code": row.error_code, "hint": row.error_hint})
 
 
 def _failed(report: Report, name: str, error: Exception) -> None:

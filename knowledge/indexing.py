@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +14,13 @@ from django.utils import timezone
 from gateway import client
 from gateway.types import Caller
 from knowledge.converters import convert
-from knowledge.errors import KnowledgeError
+from knowledge.errors import ConverterBroke, KnowledgeError
 from knowledge.models import LEASE, Document, DocumentVersion, Passage, Source, State, StoredFile, Visibility
 from knowledge.retrieval.keyword import CONFIGURATION, COUNT_TERMS, WEIGHTS
 from knowledge.splitter import split
 from knowledge.types import Chunk, ConvertedDocument
+
+logger = logging.getLogger(__name__)
 
 MAX_BYTES = 20_000_000
 
@@ -97,42 +100,56 @@ def take_lease(document_id: object) -> Document | None:
         return document
 
 
-def read(document: Document) -> ConvertedDocument:
-    """Converts the stored file. Raises `KnowledgeError`."""
-    return convert(bytes(document.file.data), name=document.file.name, media_type=document.file.media_type)
+@dataclass(frozen=True)
+class Prepared:
+    """A document between conversion and storage. Each chunk comes with the text that is embedded and
+    searched for it: title and heading path in front, for a passage seldom says what it is about."""
+
+    converted: ConvertedDocument
+    title: str
+    chunks: tuple[tuple[Chunk, str], ...]
 
 
-def passages_of(document: Document, converted: ConvertedDocument) -> list[tuple[Chunk, str]]:
-    """Each chunk with the text that is embedded for it: title and heading path in front, for a
-    passage seldom says what it is about."""
-    title = title_of(document, converted)
-    return [(chunk, "\n".join([" › ".join([title, *chunk.heading_path]), chunk.text])) for chunk in split(converted)]
+def prepare(document: Document) -> Prepared:
+    """Converts the stored file and splits its text; the database is not used. Raises `KnowledgeError`.
+
+    Here is the boundary to the parsers of foreign bytes: whatever else they raise is a fault of ours
+    or theirs that this one document has brought to light, and must stop no other.
+    """
+    try:
+        converted = convert(bytes(document.file.data), name=document.file.name, media_type=document.file.media_type)
+        title = (document.file.title or converted.title)[:500]
+        chunks = tuple(
+            (chunk, "\n".join(filter(None, [" › ".join(filter(None, [title, *chunk.heading_path])), chunk.text])))
+            for chunk in split(converted)
+        )
+    except KnowledgeError:
+        raise
+    except Exception as error:
+        logger.exception("the converter broke on document %s", document.pk)
+        raise ConverterBroke(type(error).__name__) from error
+    return Prepared(converted, title, chunks)
 
 
-def title_of(document: Document, converted: ConvertedDocument) -> str:
-    """The source's word first, then the document's own, at last the file's name."""
-    return (document.file.title or converted.title or document.title)[:500]
-
-
-def known_embeddings(document: Document, chunks: list[tuple[Chunk, str]]) -> dict[str, str]:
-    """Vectors, as text, that this document's passages have already, by digest of what was
+def known_embeddings(ready: Sequence[tuple[Document, Prepared]]) -> dict[str, str]:
+    """Vectors, as text, that these documents' passages have already, by digest of what was
     embedded: only passages that changed are embedded again."""
-    digests = {_digest(text) for _, text in chunks}
-    rows = Passage.objects.filter(document=document, embedded_sha256__in=digests)
-    return {digest: str(vector.to_list()) for digest, vector in rows.values_list("embedded_sha256", "embedding")}
+    digests = {_digest(text) for _, prepared in ready for _, text in prepared.chunks}
+    rows = Passage.objects.filter(document__in=[document for document, _ in ready], embedded_sha256__in=digests)
+    return {digest: str(vector) for digest, vector in rows.values_list("embedded_sha256", "embedding")}
 
 
-def embed_missing(chunks: list[tuple[Chunk, str]], known: dict[str, str], embed: Embed) -> dict[str, str]:
-    """`known` and the vectors of all other chunks."""
-    missing = list(dict.fromkeys(text for _, text in chunks if _digest(text) not in known))
-    vectors = embed(missing) if missing else []
-    return known | {_digest(text): str(vector) for text, vector in zip(missing, vectors, strict=True)}
+def embed_missing(ready: Sequence[tuple[Document, Prepared]], known: dict[str, str], embed: Embed) -> dict[str, str]:
+    """`known` and the vectors of all other chunks, as text."""
+    missing = {_digest(text): text for _, prepared in ready for _, text in prepared.chunks}
+    missing = {digest: text for digest, text in missing.items() if digest not in known}
+    vectors = embed(list(missing.values())) if missing else []
+    return known | {digest: _as_text(vector) for digest, vector in zip(missing, vectors, strict=True)}
 
 
-def swap(
-    document: Document, converted: ConvertedDocument, chunks: list[tuple[Chunk, str]], vectors: dict[str, str]
-) -> DocumentVersion:
+def swap(document: Document, prepared: Prepared, vectors: dict[str, str]) -> DocumentVersion:
     """Replaces the document's passages in one transaction: a reader sees the old or the new."""
+    converted, chunks = prepared.converted, prepared.chunks
     with transaction.atomic():
         number = document.versions.count() + 1
         version: DocumentVersion = DocumentVersion.objects.create(
@@ -146,7 +163,7 @@ def swap(
         )
         _remove_passages(document)
         metadata = converted.metadata
-        document.title = title_of(document, converted)
+        document.title = prepared.title or document.title
         document.url = (metadata.get("url") or document.url)[:1000]
         if metadata.get("visibility") in Visibility.values:
             document.visibility = metadata["visibility"]
@@ -169,6 +186,11 @@ def embedder(tenant_id: int, *, rolls_back: bool = False) -> Embed:
     return lambda texts: client.embed_sync(caller, texts, rolls_back=rolls_back)
 
 
+def _as_text(vector: Sequence[float]) -> str:
+    """As pgvector reads it; a `halfvec` keeps eleven bits, so four digits say it all."""
+    return "[" + ",".join([f"{value:.4g}" for value in vector]) + "]"
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -181,7 +203,7 @@ def _remove_passages(document: Document) -> None:
 
 
 def _insert_passages(
-    document: Document, version: DocumentVersion, chunks: list[tuple[Chunk, str]], vectors: dict[str, str]
+    document: Document, version: DocumentVersion, chunks: Sequence[tuple[Chunk, str]], vectors: dict[str, str]
 ) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(

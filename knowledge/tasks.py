@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from celery import shared_task
 from django.db.models import Q
 from django.utils import timezone
@@ -13,27 +15,39 @@ from knowledge.errors import KnowledgeError
 from knowledge.models import Document, State
 
 
-def index_document(tenant_id: int, document_id: str, *, rolls_back: bool = False) -> str:
-    """Converts, embeds and swaps one waiting document; returns the state it ends in. The slow
-    steps run outside of any transaction."""
-    with tenant_scope(tenant_id):
-        document = indexing.take_lease(document_id)
-        if document is None:
-            return "skipped"
-        document.file  # noqa: B018  loads the bytes while the tenant is set
-    try:
-        converted = indexing.read(document)
-        chunks = indexing.passages_of(document, converted)
+def index_document(tenant_id: int, document_id: str) -> str:
+    """Converts, embeds and swaps one waiting document; returns the state it ends in."""
+    return index_documents(tenant_id, [document_id])[0]
+
+
+def index_documents(tenant_id: int, document_ids: Sequence[str], *, rolls_back: bool = False) -> list[str]:
+    """The same for several: their passages are embedded in one call, in which texts of one length
+    meet, so that little is spent on padding. One that fails stops none of the others. The slow
+    steps run outside of any transaction; at most as many as are done well within `LEASE`."""
+    states = dict.fromkeys(document_ids, "skipped")
+    ready: list[tuple[Document, indexing.Prepared]] = []
+    for document_id in document_ids:
         with tenant_scope(tenant_id):
-            known = indexing.known_embeddings(document, chunks)
-        vectors = indexing.embed_missing(chunks, known, indexing.embedder(tenant_id, rolls_back=rolls_back))
-    except KnowledgeError as error:
-        with tenant_scope(tenant_id):
-            indexing.fail(document, error)
-        return State.FAILED
+            document = indexing.take_lease(document_id)
+            if document is None:
+                continue
+            document.file  # noqa: B018  loads the bytes while the tenant is set
+        try:
+            prepared = indexing.prepare(document)
+        except KnowledgeError as error:
+            states[document_id] = State.FAILED
+            with tenant_scope(tenant_id):
+                indexing.fail(document, error)
+            continue
+        ready.append((document, prepared))
     with tenant_scope(tenant_id):
-        indexing.swap(document, converted, chunks, vectors)
-    return State.INDEXED
+        known = indexing.known_embeddings(ready)
+    vectors = indexing.embed_missing(ready, known, indexing.embedder(tenant_id, rolls_back=rolls_back))
+    for document, prepared in ready:
+        with tenant_scope(tenant_id):
+            indexing.swap(document, prepared, vectors)
+        states[str(document.pk)] = State.INDEXED
+    return [states[document_id] for document_id in document_ids]
 
 
 @shared_task(name="knowledge.index")

@@ -17,7 +17,7 @@ from knowledge.models import TERM_SPACE
 from knowledge.retrieval.keyword import CONFIGURATION, HASH
 from knowledge.types import Hit
 
-Stage = Literal["dense", "keyword", "hybrid"]
+Stage = Literal["dense", "keyword", "hybrid", "ranked"]
 
 DENSE_WEIGHT, KEYWORD_WEIGHT = 0.85, 0.15
 CANDIDATES = 100
@@ -91,13 +91,14 @@ def retrieve(
 
 
 def _found_by(row: tuple[Any, ...], stage: Stage) -> bool:
-    return bool({"dense": row[13], "keyword": row[14], "hybrid": True}[stage])
+    return bool({"dense": row[13], "keyword": row[14], "hybrid": True, "ranked": True}[stage])
 
 
 def _hit(row: tuple[Any, ...], stage: Stage, best_keyword: float) -> Hit:
     dense, keyword = float(row[11]), float(row[12])
     scores = {"dense": dense, "keyword": keyword}
     scores["hybrid"] = DENSE_WEIGHT * dense + KEYWORD_WEIGHT * (keyword / best_keyword if best_keyword > 0 else 0.0)
+    scores["ranked"] = scores["hybrid"]
     return Hit(
         passage_id=row[0],
         document=row[1],

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from django.core.management.base import CommandError
 
 from accounts.commands import DatabaseCommand
-from knowledge.evaluation import evaluate
+from knowledge.evaluation import BadSet, evaluate
 from knowledge.retrieval.retriever import Stage
 
-STAGES = ("dense", "keyword", "hybrid")
+STAGES: tuple[Stage, ...] = ("dense", "keyword", "hybrid", "ranked")
 
 
 class Command(DatabaseCommand):
@@ -22,18 +22,17 @@ class Command(DatabaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("folder", type=Path)
         parser.add_argument("--json", action="store_true")
-        # No ranker comes after fusion yet, so the ranked order is the hybrid one.
-        parser.add_argument("--stage", choices=(*STAGES, "ranked"), help="all stages when not given")
+        parser.add_argument("--stage", choices=STAGES, help="all stages when not given")
 
-    def handle(self, *args: Any, folder: Path, stage: str | None, **options: Any) -> None:
-        for name in ("corpus.jsonl", "queries.jsonl"):
-            if not (folder / name).exists():
-                raise CommandError(f"{folder / name} does not exist")
-        wanted = "hybrid" if stage == "ranked" else stage
-        stages = cast(tuple[Stage, ...], (wanted,) if wanted else STAGES)
-        results = evaluate(folder, stages, quiet=options["json"])
+    def handle(self, *args: Any, folder: Path, stage: Stage | None, **options: Any) -> None:
+        try:
+            results = evaluate(folder, (stage,) if stage else STAGES, quiet=options["json"])
+        except BadSet as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError("interrupted; nothing was kept", returncode=130) from None
         if options["json"]:
-            self.stdout.write(json.dumps({"stage": stage, **results[stages[0]]} if stage else results))
+            self.stdout.write(json.dumps({"stage": stage, **results[stage]} if stage else results))
             return
         for name, row in results.items():
             self.stdout.write(f"{name}: " + ", ".join(f"{key} {value}" for key, value in row.items()))
