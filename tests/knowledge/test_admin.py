@@ -74,4 +74,4 @@ def test_a_document_can_be_indexed_again(
 
 def test_agents_and_customers_do_not_enter(cast: Cast, sign_in: Callable) -> None:
     for name in ("alice", "adam"):
-        assert sign_in(name).get(LIST).status_code == 403
+        assert sign_in(name).get(LIST, follow=True).status_code == 403
