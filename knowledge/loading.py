@@ -15,8 +15,9 @@ SUFFIXES = {".md", ".markdown", ".html", ".htm", ".txt", ".pdf", ".docx"}
 
 def incoming(path: Path) -> Iterator[Incoming | tuple[str, Exception]]:
     """Everything below `path` that can be converted; a thing that cannot be read is given as
-    (name, error), so that one bad file stops nothing. Hidden files are passed over."""
-    if path.is_dir() and (path / "corpus.jsonl").exists() and not any(path.glob("*.md")):
+    (name, error), so that one bad file stops nothing. Hidden files are passed over. A folder with
+    a corpus.jsonl is that corpus: its other files are the same articles in other forms."""
+    if path.is_dir() and (path / "corpus.jsonl").exists():
         path = path / "corpus.jsonl"
     if path.is_dir():
         for each in sorted(path.rglob("*")):
