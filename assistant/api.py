@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,8 +12,9 @@ from ninja import Field, Path, Router, Schema
 from accounts.api_auth import actor_of, identified, scoped
 from accounts.tenancy import in_tenant
 from assistant.models import Conversation, Feedback, Message
-from assistant.pipeline.answer import Ask, own_conversation
-from assistant.running import Run, running, saved_event
+from assistant.pipeline.answer import Ask, answer, own_conversation
+from assistant.running import Run, owner_of, running, saved_event
+from assistant.sse import one, sse
 
 router = Router(tags=["assistant"])
 
@@ -48,7 +48,7 @@ async def ask(request: HttpRequest, tenant: Path[str], body: Question) -> dict[s
 @router.post("/ask/stream", summary="Ask, and follow the answer as server-sent events")
 @identified("ask")
 async def ask_stream(request: HttpRequest, tenant: Path[str], body: Question) -> StreamingHttpResponse:
-    return _sse(_events(request, body))
+    return sse(_events(request, body))
 
 
 @router.get("/answers/{message}/stream", summary="Follow an answer again, after event N")
@@ -57,11 +57,11 @@ async def resume(request: HttpRequest, tenant: Path[str], message: uuid.UUID, af
     actor = actor_of(request)
     run = running(str(message), actor)
     if run is not None:
-        return _sse(run.follow(after))
+        return sse(run.follow(after))
     event = await in_tenant(actor.tenant_id, saved_event, actor, str(message), after)
     if event is None:
         raise Http404
-    return _sse(_one(event))
+    return sse(one(event))
 
 
 @router.post("/answers/{message}/stop", summary="Stop an answer that is being written")
@@ -114,23 +114,7 @@ async def _events(request: HttpRequest, body: Question) -> AsyncIterator[dict[st
             yield event
             return
         conversation_id = str(body.conversation) if body.conversation else None
-        run = Run(Ask(body.question, actor, conversation_id, body.id))
+        asked = Ask(body.question, actor, conversation_id, body.id)
+        run = Run(owner_of(actor), answer(asked))
     async for event in run.follow():
         yield event
-
-
-async def _one(event: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    yield event
-
-
-def _sse(events: AsyncIterator[dict[str, Any]]) -> StreamingHttpResponse:
-    """Server-sent events (WHATWG HTML, section 9.2)."""
-
-    async def lines() -> AsyncIterator[str]:
-        async for event in events:
-            yield f"id: {event['n']}\nevent: {event['type']}\ndata: {json.dumps(event)}\n\n"
-
-    response = StreamingHttpResponse(lines(), content_type="text/event-stream")
-    response["Cache-Control"] = "no-cache"
-    response["X-Accel-Buffering"] = "no"
-    return response

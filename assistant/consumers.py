@@ -17,8 +17,8 @@ from django.contrib.sessions.backends.db import SessionStore
 from accounts.models import User
 from accounts.permissions import Actor, actor_for
 from accounts.tenancy import in_database, in_tenant
-from assistant.pipeline.answer import Ask
-from assistant.running import Run, running, saved_event
+from assistant.pipeline.answer import Ask, answer
+from assistant.running import Run, owner_of, running, saved_event
 
 MAX_MESSAGE = 32_000
 UNACKNOWLEDGED = 1000  # events in flight; a long answer has about 400
@@ -70,7 +70,7 @@ class PortalConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         ask = Ask(
             str(message.get("question") or ""), self.actor, str(conversation) if conversation else None, message_id
         )
-        self._follow(str(message_id), Run(ask), 0)
+        self._follow(str(message_id), Run(owner_of(self.actor), answer(ask)), 0)
 
     async def stop(self, message: dict[str, Any]) -> None:
         assert self.actor is not None

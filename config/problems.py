@@ -11,6 +11,7 @@ from ninja.errors import HttpError, ValidationError
 from accounts.api_auth import CrossSite, NotSignedIn, ScopeMissing
 from assistant.errors import AssistantError, UnknownConversation
 from gateway.errors import BudgetExceeded, GatewayError
+from tickets.errors import CustomerWrote, IdTaken, NotAllowed, TicketError, TooLate, WrongState
 
 STATUS: dict[type[Exception], int] = {
     NotSignedIn: 401,
@@ -18,6 +19,12 @@ STATUS: dict[type[Exception], int] = {
     CrossSite: 403,
     UnknownConversation: 404,
     AssistantError: 422,
+    NotAllowed: 403,
+    WrongState: 409,
+    CustomerWrote: 409,
+    IdTaken: 409,
+    TooLate: 409,
+    TicketError: 422,
     BudgetExceeded: 402,
     GatewayError: 502,
 }

@@ -94,12 +94,15 @@ def customer_writes(ticket: Ticket, *, actor: Actor, text: str, message_id: UUID
         raise NotAllowed("Only the customer who opened this ticket can write here.")
     text = _clean(text)
     thread.lock(ticket)
-    if message_id is not None and (known := _sent_before(ticket, message_id, Kind.CUSTOMER, actor, text)) is not None:
+    if (
+        message_id is not None
+        and (known := thread.sent_before(ticket, message_id, Kind.CUSTOMER, actor, text)) is not None
+    ):
         return known
     if ticket.state == State.CLOSED:
         raise WrongState("This ticket is closed. Open a new one.")
     message = _add(ticket, Kind.CUSTOMER, text, actor, message_id=message_id)
-    _set_state(ticket, State.OPEN)
+    thread.set_state(ticket, State.OPEN)
     request_draft(ticket)
     return message
 
@@ -125,7 +128,12 @@ def reply(
     _agents_only(actor)
     text = _clean(text)
     thread.lock(ticket)
-    if message_id is not None and (known := _sent_before(ticket, message_id, Kind.AGENT, actor, text)) is not None:
+    if (
+        message_id is not None
+        and (known := thread.sent_before(ticket, message_id, Kind.AGENT, actor, text)) is not None
+    ):
+        if known.draft_id != (draft.pk if draft is not None else None):
+            raise IdTaken
         return known
     if ticket.state == State.CLOSED:
         raise WrongState("This ticket is closed.")
@@ -144,7 +152,7 @@ def reply(
     if ticket.assignee_id is None:
         Ticket.objects.filter(pk=ticket.pk).update(assignee_id=actor.user_id)
         ticket.assignee_id = actor.user_id
-    _set_state(ticket, state)
+    thread.set_state(ticket, state)
     return message
 
 
@@ -163,16 +171,19 @@ def take_back(message: TicketMessage, *, actor: Actor) -> UnsentReply:
         found.draft.state = DraftState.DISCARDED if newer else DraftState.READY
         found.draft.save(update_fields=["state"])
     unsent = keep_unsent(ticket, actor=actor, text=found.text, draft=found.draft)
-    _set_state(ticket, State.OPEN)
+    thread.set_state(ticket, State.OPEN)
     found.delete()
     return unsent
 
 
-def add_note(ticket: Ticket, *, actor: Actor, text: str) -> TicketMessage:
+def add_note(ticket: Ticket, *, actor: Actor, text: str, message_id: UUID | None = None) -> TicketMessage:
     """A note that only agents see."""
     _agents_only(actor)
+    text = _clean(text)
     thread.lock(ticket)
-    return _add(ticket, Kind.NOTE, _clean(text), actor)
+    if (known := thread.sent_before(ticket, message_id, Kind.NOTE, actor, text)) is not None:
+        return known
+    return _add(ticket, Kind.NOTE, text, actor, message_id=message_id)
 
 
 def assign(ticket: Ticket, *, actor: Actor, user_id: int | None) -> None:
@@ -204,17 +215,20 @@ def change_state(ticket: Ticket, *, actor: Actor, state: State) -> None:
         others = Ticket.objects.filter(conversation_id=ticket.conversation_id).exclude(state=State.CLOSED)
         if others.exists():
             raise WrongState("Another ticket about the same conversation is open already.")
-    _set_state(ticket, state)
+    thread.set_state(ticket, state)
     _add(ticket, Kind.SYSTEM, f"state:{state}", actor)
     if state in (State.SOLVED, State.CLOSED):
         _discard_open_drafts(ticket)
 
 
 def request_draft(ticket: Ticket) -> Draft:
-    """A new draft in the place of those that wait; a worker takes it after commit."""
+    """A new draft in the place of those that wait; a worker takes it after commit. Should the queue
+    be down, the sweep finds the row."""
+    if ticket.state == State.CLOSED:
+        raise WrongState("This ticket is closed.")
     _discard_open_drafts(ticket)
     draft: Draft = Draft.objects.create(tenant_id=ticket.tenant_id, ticket=ticket)
-    transaction.on_commit(lambda: _enqueue(ticket.tenant_id, str(draft.pk)))
+    transaction.on_commit(lambda: _enqueue(ticket.tenant_id, str(draft.pk)), robust=True)
     return draft
 
 
@@ -258,15 +272,6 @@ def _usable(ticket: Ticket, draft: Draft) -> Draft:
     return fresh  # type: ignore[no-any-return]
 
 
-def _sent_before(ticket: Ticket, message_id: UUID, kind: Kind, actor: Actor, text: str) -> TicketMessage | None:
-    known: TicketMessage | None = thread.known(TicketMessage, message_id)
-    if known is None:
-        return None
-    if (known.ticket_id, known.kind, known.author_id, known.text) != (ticket.pk, kind, actor.user_id, text):
-        raise IdTaken
-    return known
-
-
 def _add(
     ticket: Ticket, kind: Kind, text: str, actor: Actor, *, released_in: int = 0, message_id: UUID | None = None
 ) -> TicketMessage:
@@ -276,17 +281,11 @@ def _add(
     return message
 
 
-def _set_state(ticket: Ticket, state: State) -> None:
-    ticket.state, ticket.changed_at = state, timezone.now()
-    ticket.save(update_fields=["state", "changed_at"])
-
-
 def _discard_open_drafts(ticket: Ticket) -> None:
     Draft.objects.filter(ticket=ticket, state__in=OPEN_DRAFTS).update(state=DraftState.DISCARDED)
 
 
 def _clean(text: str, *, may_be_empty: bool = False) -> str:
-    """Text without NUL, which PostgreSQL cannot keep."""
     text = text.replace("\x00", "").strip()
     if not text and not may_be_empty:
         raise EmptyMessage
@@ -303,4 +302,4 @@ def _agents_only(actor: Actor) -> None:
 def _enqueue(tenant_id: int, draft_id: str) -> None:
     from tickets.tasks import write_draft
 
-    write_draft.delay(tenant_id, draft_id)
+    write_draft.apply_async((tenant_id, draft_id), retry=False)

@@ -74,6 +74,20 @@ class Kind(models.TextChoices):
     SYSTEM = "system", _("system")  # a change of state or assignee, for agents alone
 
 
+FOR_CUSTOMERS = (Kind.CUSTOMER, Kind.AGENT, Kind.ASSISTANT)
+
+
+class MessageManager(TenantManager):
+    def visible_to(self, actor: Actor) -> models.QuerySet[Any]:
+        """All for agents. Customers see no notes, no changes, and no reply that may still be taken
+        back, and only those of their own tickets."""
+        messages = self.get_queryset().filter(tenant_id=actor.tenant_id)
+        if actor.at_least(Role.AGENT):
+            return messages
+        own = messages.filter(ticket__requester_id=actor.user_id, kind__in=FOR_CUSTOMERS)
+        return own.filter(released_at__lte=timezone.now())
+
+
 class TicketMessage(TenantModel):
     """One entry of a ticket, in the order of `number`.
 
@@ -96,6 +110,8 @@ class TicketMessage(TenantModel):
     distance = models.FloatField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)  # of a chat's turns, when they were said
     released_at = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar[MessageManager] = MessageManager()
 
     class Meta:
         ordering: ClassVar = ["number"]

@@ -80,7 +80,7 @@ class Queue:
 
 
 def queue(actor: Actor, chosen: Filter) -> Queue:
-    found = _found(Ticket.objects.visible_to(actor), actor, chosen)
+    found = matching(Ticket.objects.visible_to(actor), actor, chosen)
     per_state = dict(found.order_by().values_list("state").annotate(Count("pk")))
     per_state["all"] = sum(per_state.values())
     shown = found if chosen.state == "all" else found.filter(state=chosen.state)
@@ -98,7 +98,9 @@ def queue(actor: Actor, chosen: Filter) -> Queue:
     )
 
 
-def _found(tickets: QuerySet[Any], actor: Actor, chosen: Filter) -> QuerySet[Any]:
+def matching(tickets: QuerySet[Any], actor: Actor, chosen: Filter) -> QuerySet[Any]:
+    """Of these tickets those of the filter's person and search, in any state. The search looks only
+    at messages that the actor may read."""
     if chosen.whose == "mine":
         tickets = tickets.filter(assignee_id=actor.user_id)
     elif chosen.whose == "nobody":
@@ -106,7 +108,7 @@ def _found(tickets: QuerySet[Any], actor: Actor, chosen: Filter) -> QuerySet[Any
     if not chosen.search:
         return tickets
     text = chosen.search
-    said = TicketMessage.objects.filter(ticket=OuterRef("pk"), text__icontains=text)
+    said = TicketMessage.objects.visible_to(actor).filter(ticket=OuterRef("pk"), text__icontains=text)
     matches = Q(subject__icontains=text) | Q(requester__name__icontains=text) | Q(requester__email__icontains=text)
     number = text.removeprefix("#")
     if number.isascii() and number.isdigit() and len(number) < 10:

@@ -13,9 +13,10 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from accounts.permissions import Actor
 from assistant.models import Conversation
 from tickets.errors import IdTaken
-from tickets.models import Kind, Ticket, TicketMessage
+from tickets.models import Kind, State, Ticket, TicketMessage
 
 
 def bring_conversation(ticket: Ticket, conversation: Conversation) -> str:
@@ -89,3 +90,18 @@ def next_number(tenant_id: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('citedesk.ticket_number'), %s)", [tenant_id])
     return (Ticket.objects.filter(tenant_id=tenant_id).aggregate(last=Max("number"))["last"] or 0) + 1
+
+
+def sent_before(ticket: Ticket, message_id: UUID | None, kind: Kind, actor: Actor, text: str) -> TicketMessage | None:
+    """The message that was sent with this id. Raises `IdTaken` when it is not the same one."""
+    found: TicketMessage | None = known(TicketMessage, message_id) if message_id is not None else None
+    if found is None:
+        return None
+    if (found.ticket_id, found.kind, found.author_id, found.text) != (ticket.pk, kind, actor.user_id, text):
+        raise IdTaken
+    return found
+
+
+def set_state(ticket: Ticket, state: State) -> None:
+    ticket.state, ticket.changed_at = state, timezone.now()
+    ticket.save(update_fields=["state", "changed_at"])

@@ -34,6 +34,10 @@ class Command(DatabaseCommand):
             self.stdout.write(f"  {report.counts['indexed']} indexed, {report.counts['unchanged']} unchanged")
             for failure in report.failures[:20]:
                 self.stderr.write(f"  {failure['name']}: {failure['code']}: {failure['hint']}")
+        for folder in ("messages", "control"):
+            (settings.DATA_DIR / "queue" / folder).mkdir(parents=True, exist_ok=True)
+        if kb is None:
+            demo.open_tickets(tenant)
         self._greet(slug, passwords, port)
         run(port)
 
