@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -17,6 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import Membership, Role, Tenant
 from accounts.permissions import Actor
+from assistant.running import running_for
 from assistant.views import View, member_page
 from tickets import actions
 from tickets.errors import TicketError
@@ -26,6 +28,7 @@ from tickets.queue import Filter, queue
 from tickets.views import as_uuid, typed
 
 OTHERS_SHOWN = 5
+UNFINISHED = (DraftState.WAITING, DraftState.WRITING)
 
 
 def agent_page(view: View) -> View:
@@ -164,24 +167,33 @@ def state(request: HttpRequest, actor: Actor, number: int) -> HttpResponse:
 @require_POST
 @agent_page
 def draft(request: HttpRequest, actor: Actor, number: int) -> HttpResponse:
-    """What a browser without script does with a draft: `use` it, `discard` it, or have it written
-    `again`. What the agent has typed is kept in all but the first."""
+    """`use` it, `discard` it, have it written `again`, or `stop` the one that is being written. What
+    the agent has typed is kept in all but the first; after `stop` an older draft's text too."""
     ticket, wish = _ticket(actor, number), request.POST.get("do", "")
     text, base = typed(request), _draft(ticket, request.POST.get("draft"))
     current = current_draft(ticket, actor.tenant_slug).draft
     if wish == "use" and current is not None and current.state == DraftState.READY:
         _try(request, lambda: actions.keep_unsent(ticket, actor=actor, text=current.text, draft=current))
         return _back(request, actor, number)
-    if wish not in ("again", "discard"):
+    if wish not in ("again", "discard", "stop"):
         return HttpResponse(status=422)
-    own = "" if base is not None and text.strip() == base.text.strip() else text
+    untouched = wish != "stop" and base is not None and text.strip() == base.text.strip()
+    own = "" if untouched else text
     _try(request, lambda: actions.keep_unsent(ticket, actor=actor, text=own, draft=base if own else None))
     if wish == "again":
         if ticket.state != State.CLOSED:
             actions.request_draft(ticket)
-    elif current is not None:
+    elif current is not None and (wish == "discard" or current.state in UNFINISHED):
         _try(request, lambda: actions.discard_draft(current, actor=actor))
+        transaction.on_commit(lambda: _stop_writing(actor, current))
     return _back(request, actor, number)
+
+
+def _stop_writing(actor: Actor, discarded: Draft) -> None:
+    """Closes the provider's stream, if this process holds it; elsewhere it runs to its end, unsaved."""
+    run = running_for(str(discarded.pk), (actor.tenant_id, None))
+    if run is not None:
+        run.task.get_loop().call_soon_threadsafe(run.stop)
 
 
 @require_POST

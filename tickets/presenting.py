@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts.models import Role
 from accounts.permissions import Actor
 from assistant.presenting import ShownSentence, SourceCard, cited_text, nearest, paragraphs, source_cards
 from tickets.actions import OPEN_DRAFTS
 from tickets.models import Draft, DraftState, Kind, State, Ticket, TicketMessage, UnsentReply
 
-FOR_CUSTOMERS = (Kind.CUSTOMER, Kind.ASSISTANT, Kind.AGENT)
 STATES: dict[str, Promise] = {
     State.OPEN: gettext_lazy("Open"),
     State.PENDING: gettext_lazy("Pending"),
@@ -92,10 +92,11 @@ def entries(messages: Iterable[TicketMessage], actor: Actor, *, seen: int = 0) -
     return shown
 
 
-def released(ticket: Ticket) -> QuerySet[TicketMessage]:
-    """What the customer sees: no notes, no changes, and no reply that may still be taken back."""
-    seen: QuerySet[TicketMessage] = ticket.messages.filter(kind__in=FOR_CUSTOMERS, released_at__lte=timezone.now())
-    return seen.select_related("author", "tenant")
+def released(ticket: Ticket, actor: Actor) -> QuerySet[TicketMessage]:
+    """What the requester sees, also when they are an agent: here they are a customer."""
+    customer = replace(actor, role=Role.CUSTOMER)
+    seen: QuerySet[TicketMessage] = TicketMessage.objects.visible_to(customer).filter(ticket=ticket)
+    return seen.select_related("author")
 
 
 def current_draft(ticket: Ticket, slug: str) -> ShownDraft:
@@ -150,7 +151,7 @@ def words() -> dict[str, Any]:
         "writing": _("Writing the draft"),
         "restarting": _("The first attempt broke off. Starting again"),
         "draft_ready": _("A new draft is ready."),
-        "draft_done": _("The draft is ready."),
+        "draft_done": _("The new draft is in the box."),
         "draft_empty": _("The articles do not seem to answer this."),
         "draft_failed": _("No draft could be written just now. Your text is untouched."),
         "stopped": _("Stopped. Your text is untouched."),

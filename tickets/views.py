@@ -48,7 +48,7 @@ def own_ticket(request: HttpRequest, actor: Actor, number: int) -> HttpResponse:
     context = _frame(actor) | {
         "ticket": ticket,
         "state": STATES_FOR_CUSTOMERS[ticket.state],
-        "entries": entries(released(ticket), actor),
+        "entries": entries(released(ticket, actor), actor),
         "refused": refused,
         "text": typed(request),
         "max_text": actions.MAX_TEXT,

@@ -26,7 +26,7 @@ let waiting = 0;
 let saving = null;
 let leaving = false;
 
-function contents() {
+export function contents() {
   const data = new FormData();
   data.set("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
   data.set("text", box.value);
@@ -34,10 +34,10 @@ function contents() {
   return data;
 }
 
-export async function keep() {
+export async function keep({ always = false } = {}) {
   clearTimeout(waiting);
   if (saving) await saving;
-  if (box.value === saved || leaving) return;
+  if ((box.value === saved && !always) || leaving) return;
   const text = box.value;
   saving = fetch(form.dataset.unsent, { method: "POST", body: contents() })
     .then((answer) => {
@@ -255,7 +255,7 @@ if (form) {
     event.preventDefault();
     accept();
   });
-  addEventListener("online", keep);
+  addEventListener("online", () => keep());
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   addEventListener("pagehide", () => {
     if (!leaving && box.value !== saved) navigator.sendBeacon(form.dataset.unsent, contents());

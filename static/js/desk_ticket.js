@@ -1,7 +1,7 @@
 // One ticket's page: news that come while it is open, and the draft being written again.
 import { say, words } from "./answer.js";
 import { keys } from "./desk.js";
-import { accept, box, edit, fill, focusReply, form, keep, offer, pristine, refreshButtons, section } from "./desk_reply.js";
+import { accept, box, contents, edit, fill, focusReply, form, keep, offer, pristine, refreshButtons, section } from "./desk_reply.js";
 import { follow } from "./desk_stream.js";
 import { close, hide } from "./quotes.js";
 
@@ -66,10 +66,13 @@ function showDraft(draft) {
   const fresh = document.adoptNode(parsed(draft.html).firstElementChild);
   if (!form) return;
   if (draft.state !== "ready") {
-    if (pristine() || !form.elements.draft.value) section().replaceWith(fresh);
+    // The sources of what stands in the box stay beside it until another text is there.
+    if (!box.value.trim() || !form.elements.draft.value) section().replaceWith(fresh);
   } else if (pristine()) {
+    const replaced = Boolean(box.value.trim());
     fill(fresh);
     spoken.textContent = words.draft_done;
+    if (replaced) tell(words.draft_done);
   } else {
     offer(fresh);
     tell(words.draft_ready, { use: true });
@@ -155,9 +158,19 @@ const handlers = {
   error: () => tell(words.draft_failed),
 };
 
+async function discard() {
+  const data = contents();
+  data.set("do", "stop");
+  try {
+    await fetch(document.getElementById("again").formAction, { method: "POST", body: data, redirect: "manual" });
+  } catch {
+    // offline: the draft goes on being written, and waits to be asked for
+  }
+}
+
 async function writeAgain() {
   if (writing) return;
-  await keep();
+  await keep({ always: true }); // the draft in the box is about to be replaced: a reload brings it back
   notice.hidden = true;
   writing = new AbortController();
   previewing(true);
@@ -168,7 +181,9 @@ async function writeAgain() {
     );
     if (!ended) tell(words.draft_failed);
   } catch (error) {
-    tell(error.name === "AbortError" ? words.stopped : words.draft_failed);
+    const stopped = error.name === "AbortError";
+    if (stopped) await discard();
+    tell(stopped ? words.stopped : words.draft_failed);
   }
   previewing(false);
   writing = null;

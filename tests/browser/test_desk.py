@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
@@ -11,11 +13,12 @@ from playwright.async_api import Page, expect
 
 from accounts.permissions import Actor
 from accounts.tenancy import in_tenant, tenant_scope
+from assistant.events import Delta, Event
 from assistant.models import Conversation
 from assistant.pipeline.answer import Ask, answer
 from tests.browser.conftest import SignIn
 from tests.conftest import Cast
-from tickets import actions
+from tickets import actions, drafting
 from tickets.models import Draft, DraftState, Kind, Ticket, TicketMessage, UnsentReply
 
 pytestmark = pytest.mark.browser
@@ -220,3 +223,39 @@ async def test_script_in_a_ticket_stays_text(cast: Cast, sign_in: SignIn, monkey
     await expect(page.locator("#mirror .doubt-here")).to_have_text(payload)
     await expect(page.locator("main img, aside img, main script")).to_have_count(0)
     assert await page.title() != "owned"
+
+
+async def test_a_draft_written_again_takes_the_place_of_the_old_one(cast: Cast, drafted: str, sign_in: SignIn) -> None:
+    page = await sign_in("adam", DESK)
+    old = await page.input_value("#reply [name=draft]")
+    await page.click("#again")
+    await expect(page.locator("#reply [name=draft]")).not_to_have_value(old)
+    await expect(page.locator("#text")).to_have_value(re.compile("30 days"))
+    await expect(page.locator("#preview")).to_be_hidden()
+    assert await at_acme(cast, lambda: Draft.objects.filter(state=DraftState.READY).count()) == 1
+
+
+@pytest.mark.threat("R5")
+async def test_a_draft_is_stopped_while_it_streams(
+    cast: Cast, drafted: str, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, closed = asyncio.get_running_loop(), asyncio.Event()
+
+    async def endless(request: Any, outcome: Any) -> AsyncGenerator[Event, None]:
+        yield Delta("A lamp can ")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            loop.call_soon_threadsafe(closed.set)
+
+    monkeypatch.setattr(drafting, "compose", endless)
+    page = await sign_in("adam", DESK)
+    await page.click("#again")
+    await expect(page.locator("#preview .prose")).to_have_text("A lamp can ")
+    await page.click("#stop")
+    await expect(page.locator("#notice")).to_contain_text("Stopped")
+    await expect(page.locator("#preview")).to_be_hidden()
+    await asyncio.wait_for(closed.wait(), 10)
+    await page.reload()
+    await expect(page.locator("#text")).to_have_value(drafted)
+    assert await at_acme(cast, lambda: Draft.objects.filter(state=DraftState.WAITING).count()) == 0

@@ -250,6 +250,16 @@ def test_the_draft_is_used_discarded_and_asked_for_again_without_script(cast: Ca
     assert client.post("/t/acme/desk/1/draft/", {"do": "burn"}).status_code == 422
 
 
+def test_stopping_a_new_draft_leaves_the_old_text_in_the_box(cast: Cast, draft: Draft, ticket: Ticket) -> None:
+    client = signed_in(cast, "adam")
+    in_acme(cast, lambda: actions.request_draft(ticket))
+    client.post("/t/acme/desk/1/draft/", {"do": "stop", "text": TEXT, "draft": str(draft.pk)})
+    html = page(client, "/t/acme/desk/1/")
+    assert box_of(html) == TEXT
+    assert "within 30 days" in html
+    assert not in_acme(cast, lambda: Draft.objects.filter(state=DraftState.WAITING).exists())
+
+
 def test_notes_assignment_and_state_work_as_forms(cast: Cast, ticket: Ticket) -> None:
     client = signed_in(cast, "adam")
     client.post("/t/acme/desk/1/note/", {"text": "Looks like a bad batch."})
