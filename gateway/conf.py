@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from gateway.profiles import Price, completion_profiles
+
+FREE = Price(Decimal(0), Decimal(0), Decimal(0))
+FIRST = {"openai": "gpt-6-luna", "anthropic": "claude-haiku-5-5", "compatible": "compatible"}
+NEEDED = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "compatible": "CITEDESK_COMPATIBLE_URL",
+}
 
 
 @dataclass(frozen=True)
 class GatewaySettings:
     """`answer_models` are profile ids in the order in which they are tried. Keys never show in
-    the repr (T12). `data_dir` holds the audit's anchor."""
+    the repr (T12). `data_dir` holds the audit's anchor. What begins with `compatible_` is of the
+    operator's own server: its price is 0 unless he says otherwise, because nobody bills him."""
 
     data_dir: Path
     audit_key: str
@@ -27,12 +40,37 @@ class GatewaySettings:
     compatible_url: str = ""
     compatible_model: str = ""
     compatible_key: str = ""
+    compatible_context: int = 8192
+    compatible_timeout: int = 120
+    compatible_price: Price = field(default=FREE)
     reservation_seconds: int = 600
 
     def __repr__(self) -> str:
         return f"GatewaySettings(answer_models={self.answer_models}, embedding_model={self.embedding_model!r})"
 
     __str__ = __repr__
+
+
+def answer_models(named: Sequence[str], reachable: Mapping[str, bool]) -> tuple[str, ...]:
+    """The profiles to try: those `named`, or the first of what the keys and addresses set reach,
+    and quoting as the last resort. A server of the operator's own is never backed by a hosted one
+    that nobody named: its text may not be meant to leave the house.
+
+    Raises `ImproperlyConfigured` for a profile that does not exist or whose provider has no key.
+    """
+    if not named:
+        hosted = [FIRST[name] for name in ("openai", "anthropic") if reachable[name]]
+        return (*([FIRST["compatible"]] if reachable["compatible"] else hosted), "extractive")
+    for name in named:
+        profile = completion_profiles().get(name)
+        if profile is None:
+            known = ", ".join(completion_profiles())
+            raise ImproperlyConfigured(f"CITEDESK_ANSWER_MODELS names {name!r}; the profiles are: {known}.")
+        if not reachable.get(profile.provider, True):
+            raise ImproperlyConfigured(
+                f"CITEDESK_ANSWER_MODELS names {name!r}, but {NEEDED[profile.provider]} is not set."
+            )
+    return tuple(named)
 
 
 def configured() -> GatewaySettings:

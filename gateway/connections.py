@@ -94,7 +94,6 @@ def _settings() -> registry.ProviderSettings:
         anthropic_key=conf.anthropic_key,
         anthropic_url=conf.anthropic_url,
         compatible_url=conf.compatible_url,
-        compatible_model=conf.compatible_model,
         compatible_key=conf.compatible_key,
         embed=_embed_unaudited,
     )

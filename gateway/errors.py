@@ -8,7 +8,7 @@ GatewayError
 ├── Unsupported           unsupported            the model cannot do what is asked, by its profile
 └── ProviderError
     ├── ConnectionFailed      connection_failed      retryable: nothing was reached
-    ├── ProviderTimeout       provider_timeout       retryable: `phase` connect|first_token|stall|total
+    ├── ProviderTimeout       provider_timeout       `phase` connect (retryable), first_token, stall or total
     ├── RateLimited           rate_limited           retryable, after `retry_after` seconds
     ├── Overloaded            overloaded             retryable: 5xx, 529
     ├── StreamBroken          stream_broken          retryable: cut, malformed, or an error event
@@ -75,12 +75,15 @@ class ConnectionFailed(ProviderError):
 
 
 class ProviderTimeout(ProviderError):
+    """Only a failed connection is tried again: whoever waited for a token has waited long enough,
+    and the next candidate is the better chance."""
+
     code = "provider_timeout"
-    retryable = True
 
     def __init__(self, detail: str = "", *, phase: str = "total") -> None:
         super().__init__(detail or f"no answer in time ({phase})")
         self.phase = phase
+        self.retryable = phase == "connect"
 
 
 class RateLimited(ProviderError):

@@ -36,7 +36,10 @@ class ModelProfile:
     provider calls it. `price` None means that nobody has said: such a model is refused.
     `token_parameter` is the name by which a Chat Completions server takes the output limit;
     `temperature` False marks models that refuse the parameter, `generates` False those that only
-    quote their sources."""
+    quote their sources. `reasoning` is the effort to ask for, "none" to switch it off, empty to say
+    nothing of it. `operators` marks the model of the operator's own server, whose name, context and
+    price the settings give. `first_token_timeout` is the least to wait for a model that reads a
+    prompt slowly, in seconds."""
 
     id: str
     provider: str
@@ -49,6 +52,9 @@ class ModelProfile:
     json_schema: bool = False
     temperature: bool = True
     generates: bool = True
+    reasoning: str = ""
+    operators: bool = False
+    first_token_timeout: float = 0.0
     region: str = ""
     token_parameter: str = "max_completion_tokens"  # noqa: S105  a name, no secret
 

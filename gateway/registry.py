@@ -14,8 +14,7 @@ Embed = Callable[[list[str]], Awaitable[list[list[float]]]]
 
 @dataclass(frozen=True)
 class ProviderSettings:
-    """What adapters need beside a profile: keys, addresses, and for the extractive one `embed`.
-    `compatible_model` is what the operator's own server calls its model."""
+    """What adapters need beside a profile: keys, addresses, and for the extractive one `embed`."""
 
     openai_key: str = field(default="", repr=False)
     openai_url: str = ""
@@ -23,7 +22,6 @@ class ProviderSettings:
     anthropic_key: str = field(default="", repr=False)
     anthropic_url: str = ""
     compatible_url: str = ""
-    compatible_model: str = ""
     compatible_key: str = field(default="", repr=False)
     embed: Embed | None = field(default=None, repr=False)
 
@@ -51,6 +49,24 @@ def _extractive(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     return ExtractiveProvider(profile, settings.embed)
 
 
+def _openai(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.openai import openai_provider
+
+    return openai_provider(profile, key=settings.openai_key, url=settings.openai_url, api=settings.openai_api)
+
+
+def _anthropic(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.anthropic import AnthropicProvider
+
+    return AnthropicProvider(profile, key=settings.anthropic_key, url=settings.anthropic_url)
+
+
+def _compatible(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.compatible import CompatibleProvider
+
+    return CompatibleProvider(profile, key=settings.compatible_key, url=settings.compatible_url)
+
+
 def _sentence_transformers(profile: EmbeddingProfile) -> EmbeddingProvider:
     from gateway.providers.sentence_transformers import shared
 
@@ -59,6 +75,9 @@ def _sentence_transformers(profile: EmbeddingProfile) -> EmbeddingProvider:
 
 ADAPTERS: dict[str, Callable[[ModelProfile, ProviderSettings], Provider]] = {
     "extractive": _extractive,
+    "openai": _openai,
+    "anthropic": _anthropic,
+    "compatible": _compatible,
 }
 EMBEDDERS: dict[str, Callable[[EmbeddingProfile], EmbeddingProvider]] = {
     "sentence_transformers": _sentence_transformers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.conf import configured
 from gateway.errors import NoCandidate
 from gateway.profiles import EmbeddingProfile, ModelProfile, completion_profile, embedding_profile
@@ -16,13 +18,28 @@ def candidates(call: Call) -> list[ModelProfile]:
     Raises `UnknownModel`, or `NoCandidate` when none of them can.
     """
     if call.options.model:
-        return [completion_profile(call.options.model)]
-    profiles = [completion_profile(name) for name in configured().answer_models]
+        return [configured_profile(call.options.model)]
+    profiles = [configured_profile(name) for name in configured().answer_models]
     if call.options.task in WRITES_FREELY:
         profiles = [profile for profile in profiles if profile.generates]
     if not profiles:
         raise NoCandidate(f"no configured model can take the task {call.options.task.value!r}")
     return profiles
+
+
+def configured_profile(profile_id: str) -> ModelProfile:
+    """The profile, completed by the settings where it is of the operator's own server. Raises
+    `UnknownModel`."""
+    profile, conf = completion_profile(profile_id), configured()
+    if not profile.operators:
+        return profile
+    return replace(
+        profile,
+        model=conf.compatible_model,
+        context=conf.compatible_context,
+        price=conf.compatible_price,
+        first_token_timeout=conf.compatible_timeout,
+    )
 
 
 def embedding_candidate(call: EmbeddingCall) -> EmbeddingProfile:

@@ -24,7 +24,8 @@ class Timed:
 
     async def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
         options, loop = call.options, asyncio.get_running_loop()
-        end, limit, phase = loop.time() + options.total_timeout, options.first_token_timeout, "first_token"
+        first = max(options.first_token_timeout, self.profile.first_token_timeout)
+        end, limit, phase = loop.time() + options.total_timeout, first, "first_token"
         async with aclosing(self._inner.stream(call, trace)) as events:
             while True:
                 left = end - loop.time()

@@ -1,0 +1,170 @@
+"""Anthropic's Messages API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import StreamBroken
+from gateway.profiles import ModelProfile
+from gateway.providers.exchange import Upstream, exchange, http_client, require_key, timeout
+from gateway.types import (
+    JSON,
+    Call,
+    Finished,
+    FinishReason,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    Trace,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+    from anthropic.types import RawMessageStreamEvent
+
+ANTHROPIC_URL = "https://api.anthropic.com"
+REASONS = {
+    "end_turn": FinishReason.STOP,
+    "stop_sequence": FinishReason.STOP,
+    "max_tokens": FinishReason.LENGTH,
+    "model_context_window_exceeded": FinishReason.LENGTH,
+    "tool_use": FinishReason.TOOL_CALL,
+    "refusal": FinishReason.REFUSAL,
+}
+
+
+class AnthropicProvider:
+    """Claude by the Messages API. Retries are off in the SDK: they are `gateway.retry`'s."""
+
+    name = "anthropic"
+
+    def __init__(self, profile: ModelProfile, *, key: str, url: str) -> None:
+        self.profile = profile
+        self._key, self._url = key, url or ANTHROPIC_URL
+
+    def __repr__(self) -> str:
+        return f"AnthropicProvider({self.profile.id!r})"
+
+    def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
+        async def opening() -> Upstream:
+            require_key(self._key, "ANTHROPIC_API_KEY")
+            return await self._client.messages.create(**self._request(call), timeout=timeout(call))  # type: ignore[return-value]
+
+        return exchange(opening, MessagesReader(), sdk_error=anthropic_error, secret=self._key)
+
+    async def aclose(self) -> None:
+        if "_client" in self.__dict__:
+            await self._client.close()
+
+    @cached_property
+    def _client(self) -> AsyncAnthropic:
+        from anthropic import AsyncAnthropic
+
+        # The address is always given, or the SDK would take one from the environment.
+        return AsyncAnthropic(api_key=self._key, base_url=self._url, max_retries=0, http_client=http_client())
+
+    def _request(self, call: Call) -> JSON:
+        """System text stands apart, and empty turns, which the API refuses, are left out."""
+        profile, options = self.profile, call.options
+        request: JSON = {
+            "model": profile.model,
+            "max_tokens": min(options.max_tokens, profile.max_output),
+            "messages": [
+                {"role": each.role, "content": each.content}
+                for each in call.messages
+                if each.role != "system" and each.content.strip()
+            ],
+            "stream": True,
+        }
+        system = "\n\n".join(each.content for each in call.messages if each.role == "system")
+        if system:
+            request["system"] = system
+        if profile.temperature:
+            request["temperature"] = options.temperature
+        if profile.reasoning == "none":
+            request["thinking"] = {"type": "disabled"}
+        elif profile.reasoning:
+            request["output_config"] = {"effort": profile.reasoning}
+        return request
+
+
+def anthropic_error() -> type[Exception]:
+    """The root of the SDK's errors, imported when it is first needed."""
+    from anthropic import AnthropicError
+
+    return AnthropicError
+
+
+class MessagesReader:
+    """Reads the events of one message. `message_delta` says why it ended, and `message_stop` is
+    the terminator."""
+
+    def __init__(self) -> None:
+        self.finished: Finished | None = None
+        self.usage: Usage | None = None
+        self._model, self._reason = "", ""
+        self._counted: dict[str, int] = {}
+        self._reasoning = 0
+        self._calls: dict[int, int] = {}
+
+    @property
+    def complete(self) -> bool:
+        return self.finished is not None
+
+    def read(self, event: RawMessageStreamEvent) -> Iterator[StreamEvent]:
+        match event.type:
+            case "message_start":
+                self._model = event.message.model or ""
+                self._count(event.message.usage)
+            case "content_block_start":
+                yield from self._block(event.index, event.content_block)
+            case "content_block_delta":
+                yield from self._delta(event.index, event.delta)
+            case "message_delta":
+                self._reason = event.delta.stop_reason or self._reason
+                self._count(event.usage)
+            case "message_stop":
+                self._end()
+
+    def _block(self, index: int, block: Any) -> Iterator[StreamEvent]:
+        if block.type == "text" and block.text:
+            yield TextDelta(str(block.text))
+        elif block.type == "tool_use":
+            yield ToolCallDelta(self._call(index), block.id or "", block.name or "", "")
+
+    def _delta(self, index: int, delta: Any) -> Iterator[StreamEvent]:
+        if delta.type == "text_delta" and delta.text:
+            yield TextDelta(str(delta.text))
+        elif delta.type == "input_json_delta" and delta.partial_json:
+            yield ToolCallDelta(self._call(index), "", "", delta.partial_json)
+
+    def _call(self, block: int) -> int:
+        """Tool calls are counted among themselves; blocks of text stand between them."""
+        return self._calls.setdefault(block, len(self._calls))
+
+    def _count(self, usage: Any) -> None:
+        """Counts are cumulative, and a later event may leave some out."""
+        if usage is None:
+            return
+        for name in ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"):
+            self._counted[name] = getattr(usage, name) or self._counted.get(name, 0)
+        details = usage.output_tokens_details
+        self._reasoning = (details.thinking_tokens or 0) if details else self._reasoning
+
+    def _end(self) -> None:
+        if self._reason not in REASONS:
+            raise StreamBroken(f"the provider ended for a reason that we do not know: {self._reason[:40]!r}")
+        counted = self._counted
+        cached = counted.get("cache_read_input_tokens", 0)
+        read = counted.get("input_tokens", 0) + counted.get("cache_creation_input_tokens", 0) + cached
+        if read:
+            self.usage = Usage(
+                input_tokens=read,
+                output_tokens=counted.get("output_tokens", 0),
+                cached_tokens=cached,
+                reasoning_tokens=self._reasoning,
+            )
+        self.finished = Finished(REASONS[self._reason], self._model)

@@ -1,0 +1,156 @@
+"""Chat Completions: OpenAI's older API, and the one that everybody else speaks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import StreamBroken
+from gateway.profiles import ModelProfile
+from gateway.providers.exchange import Upstream, exchange, http_client, require_key, timeout
+from gateway.types import (
+    JSON,
+    Call,
+    Finished,
+    FinishReason,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    Trace,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai.types import CompletionUsage
+    from openai.types.chat import ChatCompletionChunk
+    from openai.types.chat.chat_completion_chunk import ChoiceDelta
+
+OPENAI_URL = "https://api.openai.com/v1"
+REASONS = {
+    "stop": FinishReason.STOP,
+    "eos": FinishReason.STOP,
+    "length": FinishReason.LENGTH,
+    "tool_calls": FinishReason.TOOL_CALL,
+    "function_call": FinishReason.TOOL_CALL,
+    "content_filter": FinishReason.CONTENT_FILTER,
+}
+
+
+class OpenAIChatProvider:
+    """OpenAI by Chat Completions. Retries are off in the SDK: they are `gateway.retry`'s."""
+
+    name = "openai"
+
+    def __init__(self, profile: ModelProfile, *, key: str, url: str) -> None:
+        self.profile = profile
+        self._key, self._url = key, url or OPENAI_URL
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.profile.id!r})"
+
+    def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
+        return self._exchange({**self._request(call), "store": False}, call)
+
+    async def aclose(self) -> None:
+        if "_client" in self.__dict__:
+            await self._client.close()
+
+    @cached_property
+    def _client(self) -> AsyncOpenAI:
+        from openai import AsyncOpenAI
+
+        # The address is always given, or the SDK would take one from the environment.
+        return AsyncOpenAI(api_key=self._key, base_url=self._url, max_retries=0, http_client=http_client())
+
+    def _request(self, call: Call) -> JSON:
+        profile, options = self.profile, call.options
+        request: JSON = {
+            "model": profile.model,
+            "messages": [{"role": each.role, "content": each.content} for each in call.messages],
+            profile.token_parameter: min(options.max_tokens, profile.max_output),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if profile.temperature:
+            request["temperature"] = options.temperature
+        if profile.reasoning:
+            request["reasoning_effort"] = profile.reasoning
+        return request
+
+    def _exchange(self, request: JSON, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        async def opening() -> Upstream:
+            self._check()
+            return await self._client.chat.completions.create(**request, timeout=timeout(call))  # type: ignore[return-value]
+
+        return exchange(opening, ChatReader(), sdk_error=openai_error, secret=self._key)
+
+    def _check(self) -> None:
+        require_key(self._key, "OPENAI_API_KEY")
+
+
+def openai_error() -> type[Exception]:
+    """The root of the SDK's errors, imported when it is first needed."""
+    from openai import OpenAIError
+
+    return OpenAIError
+
+
+class ChatReader:
+    """Reads the chunks of one completion. The finish reason is the terminator of its text; usage
+    follows it in a chunk of its own, and some servers send none."""
+
+    def __init__(self) -> None:
+        self.finished: Finished | None = None
+        self.usage: Usage | None = None
+        self._refused = False
+        self._named: set[int] = set()
+
+    @property
+    def complete(self) -> bool:
+        return self.finished is not None and self.usage is not None
+
+    def read(self, event: ChatCompletionChunk) -> Iterator[StreamEvent]:
+        if event.choices is None and event.usage is None:
+            raise StreamBroken("an event of the stream is no chunk of a completion")
+        if event.usage is not None:
+            self.usage = chat_usage(event.usage)
+        for choice in event.choices or ():
+            if choice.index:
+                continue  # one answer was asked for
+            if choice.delta is not None:
+                yield from self._delta(choice.delta)
+            if choice.finish_reason:
+                self._end(choice.finish_reason, event.model or "")
+
+    def _delta(self, delta: ChoiceDelta) -> Iterator[StreamEvent]:
+        if delta.content:
+            yield TextDelta(str(delta.content))
+        if delta.refusal:
+            self._refused = True
+            yield TextDelta(str(delta.refusal))
+        for call in delta.tool_calls or ():
+            function, index = call.function, call.index or 0
+            name = (function.name or "") if function and index not in self._named else ""
+            self._named.add(index)
+            yield ToolCallDelta(index, call.id or "", name, (function.arguments or "") if function else "")
+
+    def _end(self, reason: str, model: str) -> None:
+        if reason not in REASONS:
+            raise StreamBroken(f"the provider ended for a reason that we do not know: {reason[:40]!r}")
+        self.finished = Finished(FinishReason.REFUSAL if self._refused else REASONS[reason], model)
+
+
+def chat_usage(usage: CompletionUsage) -> Usage | None:
+    """None where a server fills the field in with zeros: no prompt is empty (B3)."""
+    if not usage.prompt_tokens:
+        return None
+    read: Any = usage.prompt_tokens_details
+    written: Any = usage.completion_tokens_details
+    return Usage(
+        input_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens or 0,
+        cached_tokens=(read.cached_tokens or 0) if read else 0,
+        reasoning_tokens=(written.reasoning_tokens or 0) if written else 0,
+    )

@@ -1,0 +1,128 @@
+"""OpenAI's Responses API. Nothing is stored there: `store` is false and the history is ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import StreamBroken
+from gateway.providers.errors import reported
+from gateway.providers.exchange import Upstream, exchange, timeout
+from gateway.providers.openai_chat import OpenAIChatProvider, openai_error
+from gateway.types import (
+    JSON,
+    Call,
+    Finished,
+    FinishReason,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    Trace,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from openai.types.responses import Response, ResponseStreamEvent, ResponseUsage
+
+LEAST_OUTPUT = 16  # the API refuses a smaller limit
+INCOMPLETE = {"max_output_tokens": FinishReason.LENGTH, "content_filter": FinishReason.CONTENT_FILTER}
+
+
+class OpenAIResponsesProvider(OpenAIChatProvider):
+    """OpenAI by the Responses API: the same client and key, another request and another reader."""
+
+    def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
+        async def opening() -> Upstream:
+            self._check()
+            return await self._client.responses.create(**self._request(call), timeout=timeout(call))  # type: ignore[return-value]
+
+        return exchange(opening, ResponsesReader(self._key), sdk_error=openai_error, secret=self._key)
+
+    def _request(self, call: Call) -> JSON:
+        profile, options = self.profile, call.options
+        request: JSON = {
+            "model": profile.model,
+            "instructions": "\n\n".join(each.content for each in call.messages if each.role == "system"),
+            "input": [{"role": each.role, "content": each.content} for each in call.messages if each.role != "system"],
+            "max_output_tokens": max(LEAST_OUTPUT, min(options.max_tokens, profile.max_output)),
+            "stream": True,
+            "store": False,
+        }
+        if profile.temperature:
+            request["temperature"] = options.temperature
+        if profile.reasoning:
+            request["reasoning"] = {"effort": profile.reasoning}
+        return request
+
+
+class ResponsesReader:
+    """Reads the events of one response. `response.completed` and `response.incomplete` are its
+    terminators; `response.failed` and `error` are errors inside a stream that began well (V3)."""
+
+    def __init__(self, secret: str = "") -> None:
+        self.finished: Finished | None = None
+        self.usage: Usage | None = None
+        self._secret = secret
+        self._refused = False
+        self._calls: dict[int, int] = {}
+
+    @property
+    def complete(self) -> bool:
+        return self.finished is not None
+
+    def read(self, event: ResponseStreamEvent) -> Iterator[StreamEvent]:
+        match event.type:
+            case "response.output_text.delta":
+                yield TextDelta(str(event.delta))
+            case "response.refusal.delta":
+                self._refused = True
+                yield TextDelta(str(event.delta))
+            case "response.output_item.added":
+                yield from self._item(event.output_index, event.item)
+            case "response.function_call_arguments.delta":
+                yield ToolCallDelta(self._call(event.output_index), "", "", event.delta)
+            case "response.completed" | "response.incomplete":
+                self._end(event.response)
+            case "response.failed":
+                error = event.response.error
+                raise reported(error.code if error else "", error.message if error else "", self._secret)
+            case "error":
+                raise reported(event.code, event.message, self._secret)
+
+    def _item(self, index: int, item: Any) -> Iterator[StreamEvent]:
+        if item.type == "function_call":
+            yield ToolCallDelta(self._call(index), item.call_id or "", item.name or "", item.arguments or "")
+
+    def _call(self, output_index: int) -> int:
+        """Tool calls are counted among themselves; messages stand between them in the output."""
+        return self._calls.setdefault(output_index, len(self._calls))
+
+    def _end(self, response: Response) -> None:
+        self.usage = responses_usage(response.usage)
+        reason = FinishReason.STOP
+        if response.status == "incomplete":
+            why = response.incomplete_details.reason if response.incomplete_details else None
+            if why not in INCOMPLETE:
+                raise StreamBroken(f"the response is incomplete for a reason that we do not know: {why!r}")
+            reason = INCOMPLETE[why]
+        elif response.status != "completed":
+            raise StreamBroken(f"the response ended in the state {response.status!r}")
+        elif self._refused:
+            reason = FinishReason.REFUSAL
+        elif self._calls:
+            reason = FinishReason.TOOL_CALL
+        self.finished = Finished(reason, response.model or "")
+
+
+def responses_usage(usage: ResponseUsage | None) -> Usage | None:
+    """None where there is none (B3)."""
+    if usage is None or not usage.input_tokens:
+        return None
+    read: Any = usage.input_tokens_details
+    written: Any = usage.output_tokens_details
+    return Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens or 0,
+        cached_tokens=(read.cached_tokens or 0) if read else 0,
+        reasoning_tokens=(written.reasoning_tokens or 0) if written else 0,
+    )

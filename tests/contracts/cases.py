@@ -1,0 +1,115 @@
+"""The providers under one contract: how each is made, and how its server says the same things."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.base import Provider
+from gateway.profiles import completion_profile
+from gateway.providers.anthropic import AnthropicProvider
+from gateway.providers.compatible import CompatibleProvider
+from gateway.providers.openai import openai_provider
+from gateway.types import Call, Caller, Message, Options
+from tests.servers import anthropic_server, openai_server
+from tests.servers.wire import sse
+
+KEY = "sk-test-0123456789abcdefghij"
+TOOL = ("look_up", ('{"order":', "7}"))
+
+
+@dataclass(frozen=True)
+class Case:
+    """`say` is the stream that ends with a reason, named as in `FinishReason`; `silent` the one
+    without usage; `broken` the error event inside a stream; `error` the body of an error; `ending`
+    the bytes that are the terminator; `timings` what the provider calls things."""
+
+    name: str
+    make: Callable[[str], Provider]
+    say: Callable[[Sequence[str], str], list[bytes]]
+    silent: Callable[[Sequence[str]], list[bytes]]
+    broken: bytes
+    error: Callable[[str, str], dict[str, Any]]
+    ending: bytes
+    path: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def call(text: str = "How?", **options: Any) -> Call:
+    messages = (Message("system", "Be brief."), Message("user", text))
+    return Call(Caller(1), messages, Options(max_tokens=100, **options), question=text)
+
+
+def _chat(texts: Sequence[str], reason: str) -> list[bytes]:
+    said = {"stop": "stop", "length": "length", "tool_call": "tool_calls", "content_filter": "content_filter"}
+    tool = TOOL if reason == "tool_call" else None
+    return openai_server.chat(texts, reason=said.get(reason, "stop"), refusal=reason == "refusal", tool=tool)
+
+
+def _responses(texts: Sequence[str], reason: str) -> list[bytes]:
+    why = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(reason)
+    tool = TOOL if reason == "tool_call" else None
+    status = "incomplete" if why else "completed"
+    return openai_server.responses(texts, status=status, why=why, refusal=reason == "refusal", tool=tool)
+
+
+def _message(texts: Sequence[str], reason: str) -> list[bytes]:
+    said = {"stop": "end_turn", "length": "max_tokens", "tool_call": "tool_use", "refusal": "refusal"}
+    return anthropic_server.message(texts, reason=said[reason], tool=TOOL if reason == "tool_call" else None)
+
+
+def _openai_error(code: str, message: str) -> dict[str, Any]:
+    return openai_server.error(message, kind=code, code=code)
+
+
+def _anthropic_error(code: str, message: str) -> dict[str, Any]:
+    return anthropic_server.error(message, kind=code)
+
+
+OWN = dataclasses.replace(completion_profile("compatible"), model="qwen")
+LUNA, HAIKU = completion_profile("gpt-6-luna"), completion_profile("claude-haiku-5-5")
+CHAT = Case(
+    "openai-chat",
+    lambda url: openai_provider(LUNA, key=KEY, url=f"{url}/v1", api="chat"),
+    _chat,
+    lambda texts: openai_server.chat(texts, usage=None),
+    sse(openai_server.error("The server had an error", kind="server_error")),
+    _openai_error,
+    b'"finish_reason":"stop"',
+    "/v1/chat/completions",
+)
+RESPONSES = Case(
+    "openai-responses",
+    lambda url: openai_provider(LUNA, key=KEY, url=f"{url}/v1", api="responses"),
+    _responses,
+    lambda texts: openai_server.responses(texts, usage=None),
+    sse({"type": "error", "code": "server_error", "message": "oops", "param": None, "sequence_number": 3}, "error"),
+    _openai_error,
+    b"event: response.completed",
+    "/v1/responses",
+)
+ANTHROPIC = Case(
+    "anthropic",
+    lambda url: AnthropicProvider(HAIKU, key=KEY, url=url),
+    _message,
+    lambda texts: anthropic_server.message(texts, usage=False),
+    sse(anthropic_server.error("Internal server error", kind="api_error"), "error"),
+    _anthropic_error,
+    b"event: message_stop",
+    "/v1/messages",
+)
+COMPATIBLE = Case(
+    "compatible",
+    lambda url: CompatibleProvider(OWN, key="", url=f"{url}/v1"),
+    _chat,
+    lambda texts: openai_server.chat(texts, usage=None, done=False),
+    sse({"error": {"code": 500, "message": "slot failed", "type": "server_error"}}),
+    _openai_error,
+    b'"finish_reason":"stop"',
+    "/v1/chat/completions",
+)
+WIRE = [CHAT, RESPONSES, ANTHROPIC, COMPATIBLE]

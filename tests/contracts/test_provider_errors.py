@@ -1,0 +1,121 @@
+"""Every exception of both SDKs becomes one of ours."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import time
+from email.utils import formatdate
+from types import ModuleType
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+import pytest
+
+from gateway.errors import InvalidRequest, ProviderError
+from gateway.providers.errors import RULES, retry_after, safe, translate
+
+ROOTS = {"OpenAIError", "AnthropicError"}
+REQUEST = httpx2.Request("POST", "https://provider.example/v1")
+
+
+def exceptions(module: ModuleType) -> list[type[BaseException]]:
+    return [each for _, each in inspect.getmembers(module, inspect.isclass) if issubclass(each, BaseException)]
+
+
+def of_the_sdks() -> list[type[BaseException]]:
+    """All that the SDKs define, wherever: their exception modules, and every subclass of a root."""
+    found = set(exceptions(importlib.import_module("openai._exceptions")))
+    found |= set(exceptions(importlib.import_module("anthropic._exceptions")))
+    for sdk in (openai, anthropic):
+        for part in pkgutil.iter_modules([sdk.__path__[0]]):
+            if part.name not in {"__main__", "cli"}:
+                importlib.import_module(f"{sdk.__name__}.{part.name}")
+    waiting: list[type[BaseException]] = [openai.OpenAIError, anthropic.AnthropicError]
+    while waiting:
+        kind = waiting.pop()
+        found.add(kind)
+        waiting += kind.__subclasses__()
+    return sorted((each for each in found if each.__module__.split(".")[0] in {"openai", "anthropic"}), key=str)
+
+
+def made(kind: type[BaseException]) -> BaseException:
+    """One of its kind, as complete as our translation needs it."""
+    error = kind.__new__(kind)
+    status: Any = getattr(kind, "status_code", 500)
+    values = {
+        "message": "it said so",
+        "body": {"error": {"type": "unheard_of", "message": "it said so"}},
+        "code": None,
+        "request_id": None,
+        "type": None,
+        "status_code": status,
+        "response": httpx2.Response(status, request=REQUEST),
+    }
+    for name, value in values.items():
+        setattr(error, name, value)
+    return error
+
+
+@pytest.mark.parametrize("kind", of_the_sdks(), ids=lambda kind: f"{kind.__module__.split('.')[0]}.{kind.__name__}")
+def test_no_exception_of_an_sdk_is_left_out(kind: type[BaseException]) -> None:
+    rule = next(each.__name__ for each in kind.__mro__ if each.__name__ in RULES)
+    if kind.__module__.endswith("._exceptions"):  # what the API's calls raise; others are of parts that we do not use
+        assert (rule in ROOTS) == (kind.__name__ in ROOTS), "only the root itself may fall to the rule of the root"
+    error = translate(made(kind))
+    assert isinstance(error, ProviderError)
+    assert type(error) is not ProviderError
+
+
+def test_the_list_is_not_empty() -> None:
+    names = {kind.__name__ for kind in of_the_sdks()}
+    assert {"RateLimitError", "APITimeoutError", "OverloadedError", "CredentialsError", "OAuthError"} <= names
+    assert len(of_the_sdks()) > 35
+
+
+@pytest.mark.parametrize("kind", exceptions(importlib.import_module("httpx2")), ids=lambda kind: kind.__name__)
+def test_no_exception_of_the_http_client_is_left_out(kind: type[BaseException]) -> None:
+    if kind.__name__ in {"CookieConflict"}:
+        return  # we use no cookies
+    assert any(each.__name__ in RULES for each in kind.__mro__)
+
+
+def test_what_is_unknown_is_still_ours() -> None:
+    assert isinstance(translate(KeyError("x")), InvalidRequest)
+
+
+@pytest.mark.threat("V1")
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "3"}, 3),
+        ({"retry-after": " 2.5 "}, 2.5),
+        ({"retry-after-ms": "250"}, 0.25),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "1e400"}, None),
+        ({"retry-after": formatdate(0, usegmt=True)}, 0),
+    ],
+)
+def test_the_wait_is_read_in_each_form(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+@pytest.mark.threat("V1")
+def test_a_date_is_a_wait_from_now() -> None:
+    now = time.time()
+    wait = retry_after({"retry-after": formatdate(now + 90, usegmt=True)}, now=now)
+    assert wait == pytest.approx(90, abs=1)
+
+
+@pytest.mark.threat("T12", "O6")
+def test_a_detail_is_one_short_line_without_a_key() -> None:
+    detail = safe("bad key\r\n\x1b[31m s3cret-value and sk-proj-abcd****wxyz " + "x" * 900, "s3cret-value")
+    assert "s3cret" not in detail
+    assert "sk-proj" not in detail
+    assert "\n" not in detail
+    assert len(detail) == 300
