@@ -1,5 +1,9 @@
 """Chromium against the real server: Daphne in a thread of the tests' own process, on the test
-database, so that what a test does to the settings holds for the server too."""
+database, so that what a test does to the settings holds for the server too.
+
+One Chromium serves all tests, each in profiles of its own, so they share one event loop: a module
+of browser tests begins with `pytestmark = BROWSER`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from daphne.server import Server
 from django.test import AsyncClient
 from playwright.async_api import Browser, Page, Request, async_playwright
@@ -26,6 +31,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+BROWSER = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 PATIENCE = 20_000  # ms for one step; the cores are shared
 SignIn = Callable[..., Awaitable[Page]]
 
@@ -49,7 +55,7 @@ def site(database: TestDatabase) -> Iterator[str]:
     thread.join(10)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -57,7 +63,7 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def sign_in(live_db: TestDatabase, site: str, chromium: Browser) -> AsyncIterator[SignIn]:
     """`await sign_in("adam", "/t/acme/desk/")`: the page, in a browser profile of its own. A page
     that reports an error, or asks a foreign host for anything, fails its test."""

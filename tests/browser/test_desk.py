@@ -16,12 +16,12 @@ from accounts.tenancy import in_tenant, tenant_scope
 from assistant.events import Delta, Event
 from assistant.models import Conversation
 from assistant.pipeline.answer import Ask, answer
-from tests.browser.conftest import SignIn
+from tests.browser.conftest import BROWSER, SignIn
 from tests.conftest import Cast
 from tickets import actions, drafting
 from tickets.models import Draft, DraftState, Kind, Ticket, TicketMessage, UnsentReply
 
-pytestmark = pytest.mark.browser
+pytestmark = BROWSER
 QUESTION = "How long do I have to return a lamp?"
 ARTICLE = (
     "Returning a lamp",

@@ -12,11 +12,11 @@ from playwright.async_api import Page, expect
 from accounts.tenancy import in_tenant
 from assistant.events import Delta, Event
 from assistant.pipeline import answer as flow
-from tests.browser.conftest import SignIn
+from tests.browser.conftest import BROWSER, SignIn
 from tests.conftest import PASSWORD, Cast
 from tickets.models import Ticket
 
-pytestmark = pytest.mark.browser
+pytestmark = BROWSER
 QUESTION = "How long do I have to return a lamp?"
 ARTICLES = (
     (
@@ -128,3 +128,4 @@ async def test_signing_in_leads_to_the_question_box(cast: Cast, site: str, chrom
     await page.fill("[name=password]", PASSWORD)
     await page.click("main button[type=submit]")
     await expect(page.locator("#question")).to_be_focused()
+    await page.close()
