@@ -2,7 +2,8 @@
 
 A quote is located to the character: the unit of a cited source that supports the sentence best,
 by the share of the sentence's content words that it holds. A sentence is supported when that share
-is high enough and no number of the sentence is missing from the source.
+is high enough and no number of the sentence is missing from the source. A sentence without a marker
+is given that of the source that clearly holds it.
 
 Does not catch: a sentence made of a source's words that says the opposite without a negation word,
 and support that is spread over more than one source's sentence with other words.
@@ -21,6 +22,7 @@ from gateway.types import Source
 from gateway.words import content_words
 
 SUPPORTED = 0.5
+ATTRIBUTED = 0.7  # a sentence that cites nothing must be closer to its source than one that does
 NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
 
@@ -101,6 +103,7 @@ def check(pieces: Sequence[Piece], sources: Sequence[Source]) -> list[Sentence]:
     by_marker = {source.marker: source for source in sources}
     checked = []
     for lead, text, markers in sentences(pieces):
+        markers = markers or _attributed(text, sources)
         quotes = [(quote, score) for m in markers if (found := locate(text, by_marker[m])) for quote, score in [found]]
         score = max((score for _, score in quotes), default=0.0)
         cited = " ".join(by_marker[m].text for m in markers)
@@ -108,6 +111,18 @@ def check(pieces: Sequence[Piece], sources: Sequence[Source]) -> list[Sentence]:
         kept = tuple(quote for quote, each in quotes if each >= SUPPORTED or each == score)
         checked.append(Sentence(text, markers, not reason, score, reason, kept, lead))
     return checked
+
+
+def _attributed(sentence: str, sources: Sequence[Source]) -> tuple[int, ...]:
+    """The source that a sentence without a marker rests on, where there is no doubt of it. Small
+    models tell what a source says and forget to name it."""
+    if not content_words(sentence) or sentence.endswith(":"):
+        return ()
+    located = [(found[1], -source.marker, source) for source in sources if (found := locate(sentence, source))]
+    score, _, source = max(located, default=(0.0, 0, None))
+    if source is None or score < ATTRIBUTED or _doubt(sentence, (source.marker,), score, source.text):
+        return ()
+    return (source.marker,)
 
 
 def locate(sentence: str, source: Source) -> tuple[CitedQuote, float] | None:

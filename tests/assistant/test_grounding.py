@@ -37,6 +37,17 @@ def test_a_sentence_without_a_citation_is_doubted() -> None:
     assert [s.reason for s in checked("We refund lamps within 30 days [1]. The moon is cheese.")] == ["", "no_citation"]
 
 
+def test_a_sentence_whose_marker_was_forgotten_is_given_it_when_its_source_is_clear() -> None:
+    (sentence,) = checked("You must send the lamp back in its box.")
+    assert (sentence.markers, sentence.supported) == ((1,), True)
+    assert sentence.quotes[0].quote == "Send the lamp back in its box."
+
+
+def test_a_forgotten_marker_is_not_given_to_a_wrong_number() -> None:
+    (sentence,) = checked("We refund lamps within 60 days.")
+    assert (sentence.markers, sentence.reason) == ((), "no_citation")
+
+
 def test_an_invention_under_a_citation_is_doubted() -> None:
     (sentence,) = checked("Customers in Spain receive gold membership immediately [1].")
     assert (sentence.supported, sentence.reason) == (False, "weak_support")
