@@ -22,6 +22,7 @@ export const pristine = () => !box.value.trim() || box.value === baseText;
 // What is newer than the server's copy stands in the tab's own storage: a reload overtakes a beacon.
 const STORED = `citedesk-unsent:${location.pathname}`;
 let saved = box?.value ?? "";
+let onServer = Boolean(kept?.textContent.trim()); // a half-written reply is kept there
 let waiting = 0;
 let saving = null;
 let leaving = false;
@@ -43,6 +44,7 @@ export async function keep({ always = false } = {}) {
     .then((answer) => {
       if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
       saved = text;
+      onServer = true;
       if (box.value === text) forget();
       kept.textContent = words.kept;
     })
@@ -114,6 +116,7 @@ export function fill(fresh) {
   box.value = fresh.dataset.text;
   saved = box.value;
   kept.textContent = "";
+  if (onServer) keep({ always: true });
 }
 
 // A draft came while the agent writes: it waits to be asked for.
@@ -140,7 +143,7 @@ export function accept() {
 export function refreshButtons() {
   const latest = (newer() ?? section()).dataset;
   document.getElementById("accept").hidden = latest.state !== "ready" || latest.text === box.value;
-  document.getElementById("discard").hidden = section().dataset.state === "none";
+  document.getElementById("discard").hidden = ["none", "empty", "failed"].includes(section().dataset.state);
   paint();
 }
 

@@ -232,6 +232,10 @@ async def test_a_draft_written_again_takes_the_place_of_the_old_one(cast: Cast, 
     await expect(page.locator("#reply [name=draft]")).not_to_have_value(old)
     await expect(page.locator("#text")).to_have_value(re.compile("30 days"))
     await expect(page.locator("#preview")).to_be_hidden()
+    await kept(page)
+    new = await page.input_value("#reply [name=draft]")
+    await page.reload()
+    await expect(page.locator("#reply [name=draft]")).to_have_value(new)
     assert await at_acme(cast, lambda: Draft.objects.filter(state=DraftState.READY).count()) == 1
 
 
