@@ -140,7 +140,7 @@ def reply(
     if seen is not None and ticket.messages.filter(kind=Kind.CUSTOMER, number__gt=seen).exists():
         raise CustomerWrote
     if draft is not None:
-        draft = _usable(ticket, draft)
+        draft = thread.usable_draft(ticket, draft)
     message = _add(ticket, Kind.AGENT, text, actor, released_in=UNDO_SECONDS, message_id=message_id)
     if draft is not None:
         message.draft, message.distance = draft, round(Levenshtein.normalized_distance(draft.text, text), 4)
@@ -262,14 +262,6 @@ def look(ticket: Ticket, *, actor: Actor) -> int:
     if found.seen != last:
         Look.objects.filter(pk=found.pk).update(seen=last)
     return int(before)
-
-
-def _usable(ticket: Ticket, draft: Draft) -> Draft:
-    """The draft as it is now. Raises `WrongState` for one that was sent or has no text."""
-    fresh = Draft.objects.filter(pk=draft.pk, ticket=ticket).first()
-    if fresh is None or fresh.state not in (DraftState.READY, DraftState.DISCARDED) or not fresh.text:
-        raise WrongState("This draft cannot be sent: it was sent already, or is not written yet.")
-    return fresh  # type: ignore[no-any-return]
 
 
 def _add(

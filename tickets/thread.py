@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from accounts.permissions import Actor
 from assistant.models import Conversation
-from tickets.errors import IdTaken
-from tickets.models import Kind, State, Ticket, TicketMessage
+from tickets.errors import IdTaken, WrongState
+from tickets.models import Draft, DraftState, Kind, State, Ticket, TicketMessage
 
 
 def bring_conversation(ticket: Ticket, conversation: Conversation) -> str:
@@ -105,3 +105,11 @@ def sent_before(ticket: Ticket, message_id: UUID | None, kind: Kind, actor: Acto
 def set_state(ticket: Ticket, state: State) -> None:
     ticket.state, ticket.changed_at = state, timezone.now()
     ticket.save(update_fields=["state", "changed_at"])
+
+
+def usable_draft(ticket: Ticket, draft: Draft) -> Draft:
+    """The draft as it is now. Raises `WrongState` for one that was sent or has no text."""
+    fresh = Draft.objects.filter(pk=draft.pk, ticket=ticket).first()
+    if fresh is None or fresh.state not in (DraftState.READY, DraftState.DISCARDED) or not fresh.text:
+        raise WrongState("This draft cannot be sent: it was sent already, or is not written yet.")
+    return fresh  # type: ignore[no-any-return]
