@@ -114,6 +114,8 @@ async def test_talking_to_a_person_gives_a_numbered_request(cast: Cast, known: N
     await expect(page.locator(".entry.assistant")).to_contain_text("30 days")
     await page.locator(".entry.assistant .prose .mark").first.click()
     await expect(page.locator("#pane-body mark#quote")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#pane")).to_be_hidden()
 
     def numbers() -> list[int]:
         return list(Ticket.objects.values_list("number", flat=True))
