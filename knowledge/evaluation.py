@@ -21,7 +21,7 @@ from gateway import client
 from gateway.types import Caller
 from knowledge.importing import import_path
 from knowledge.models import Document, Visibility
-from knowledge.retrieval.retriever import Stage, retrieve
+from knowledge.retrieval.retriever import Stage, ordered, search
 
 DEPTH = 400  # passages, so that at least a hundred documents are reached
 
@@ -95,7 +95,7 @@ Measured = dict[Stage, tuple[dict[str, float], dict[str, float]]]
 
 
 def _ask_all(tenant_id: int, queries: Sequence[Query], stages: Sequence[Stage], *, quiet: bool) -> Measured:
-    """Metrics and times by stage; a question is embedded once for all stages."""
+    """Metrics and times by stage; a question is embedded and searched once for all."""
     caller = Caller(tenant_id=tenant_id, purpose="evaluate")
     with tenant_scope(tenant_id):
         identity = {str(pk): ext for pk, ext in Document.objects.values_list("pk", "external_id")}
@@ -104,28 +104,18 @@ def _ask_all(tenant_id: int, queries: Sequence[Query], stages: Sequence[Stage], 
     for query in tqdm(queries, desc="queries", unit="query", disable=quiet):
         started = time.perf_counter()
         (vector,) = client.embed_sync(caller, [query.text], kind="query", rolls_back=True)
-        embedded = time.perf_counter() - started
+        with tenant_scope(tenant_id):
+            found = search(
+                query.text, vector, tenant_id=tenant_id, visibilities=list(Visibility.values), candidates=DEPTH
+            )
+        searched = time.perf_counter() - started
         for stage in stages:
             started = time.perf_counter()
-            ranking = [identity[each] for each in _ranked_documents(query.text, vector, tenant_id, stage)]
-            milliseconds[stage].append((embedded + time.perf_counter() - started) * 1000)
+            hits = ordered(found, stage)
+            milliseconds[stage].append((searched + time.perf_counter() - started) * 1000)
+            ranking = [identity[each] for each in dict.fromkeys(hit.document for hit in hits)]
             rows[stage].append(metrics(ranking, query.relevant))
     return {stage: (_means(rows[stage]), _quantiles(milliseconds[stage])) for stage in stages}
-
-
-def _ranked_documents(question: str, vector: Sequence[float], tenant_id: int, stage: Stage) -> list[str]:
-    """Documents by their best passage."""
-    with tenant_scope(tenant_id):
-        hits = retrieve(
-            question,
-            vector,
-            tenant_id=tenant_id,
-            visibilities=list(Visibility.values),
-            limit=DEPTH,
-            stage=stage,
-            candidates=DEPTH,
-        )
-    return list(dict.fromkeys(hit.document for hit in hits))
 
 
 def _means(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from knowledge.converters import convert
 from knowledge.errors import ConverterBroke, KnowledgeError
 from knowledge.models import LEASE, Document, DocumentVersion, Passage, Source, State, StoredFile, Visibility
 from knowledge.retrieval.keyword import CONFIGURATION, COUNT_TERMS, WEIGHTS
+from knowledge.retrieval.language import spaced
 from knowledge.splitter import split
 from knowledge.types import Chunk, ConvertedDocument
 
@@ -30,6 +31,13 @@ INSERT_PASSAGE = f"""
     SELECT %(tenant)s, %(document)s, %(version)s, %(visibility)s, %(ordinal)s, %(text)s, %(start)s, %(end)s,
            %(headings)s, %(page)s, %(digest)s, %(vector)s::halfvec, keywords, {WEIGHTS}
     FROM to_tsvector('{CONFIGURATION}', %(searched)s) AS keywords
+"""
+
+EMBED_DOCUMENT = """
+    UPDATE knowledge_document
+    SET title_embedding = %(title)s::halfvec,
+        embedding = (SELECT avg(embedding) FROM knowledge_passage WHERE document_id = %(document)s)
+    WHERE id = %(document)s
 """
 
 Embed = Callable[[Sequence[str]], list[list[float]]]
@@ -103,11 +111,18 @@ def take_lease(document_id: object) -> Document | None:
 @dataclass(frozen=True)
 class Prepared:
     """A document between conversion and storage. Each chunk comes with the text that is embedded and
-    searched for it: title and heading path in front, for a passage seldom says what it is about."""
+    searched for it: title and heading path in front, for a passage seldom says what it is about.
+    `heading` is the title where it says something, and empty where it is a file's number."""
 
     converted: ConvertedDocument
     title: str
+    heading: str
     chunks: tuple[tuple[Chunk, str], ...]
+
+    @property
+    def texts(self) -> list[str]:
+        """All that is embedded."""
+        return [*([self.heading] if self.heading else []), *(text for _, text in self.chunks)]
 
 
 def prepare(document: Document) -> Prepared:
@@ -119,29 +134,37 @@ def prepare(document: Document) -> Prepared:
     try:
         converted = convert(bytes(document.file.data), name=document.file.name, media_type=document.file.media_type)
         title = (document.file.title or converted.title)[:500]
-        chunks = tuple(
-            (chunk, "\n".join(filter(None, [" › ".join(filter(None, [title, *chunk.heading_path])), chunk.text])))
-            for chunk in split(converted)
-        )
+        heading = title if document.file.title or _speaks(title) else ""
+        chunks = tuple((chunk, _embedded(heading, chunk)) for chunk in split(converted))
     except KnowledgeError:
         raise
     except Exception as error:
         logger.exception("the converter broke on document %s", document.pk)
         raise ConverterBroke(type(error).__name__) from error
-    return Prepared(converted, title, chunks)
+    return Prepared(converted, title, heading, chunks)
+
+
+def _speaks(title: str) -> bool:
+    """Whether a title, which may come from a file's name, is made of words and not of numbers."""
+    return sum(character.isalpha() for character in title) * 2 > len(title.replace(" ", ""))
+
+
+def _embedded(heading: str, chunk: Chunk) -> str:
+    path = " › ".join(filter(None, [heading, *chunk.heading_path]))
+    return f"{path}\n{chunk.text}" if path else chunk.text
 
 
 def known_embeddings(ready: Sequence[tuple[Document, Prepared]]) -> dict[str, str]:
     """Vectors, as text, that these documents' passages have already, by digest of what was
     embedded: only passages that changed are embedded again."""
-    digests = {_digest(text) for _, prepared in ready for _, text in prepared.chunks}
+    digests = {_digest(text) for _, prepared in ready for text in prepared.texts}
     rows = Passage.objects.filter(document__in=[document for document, _ in ready], embedded_sha256__in=digests)
     return {digest: str(vector) for digest, vector in rows.values_list("embedded_sha256", "embedding")}
 
 
 def embed_missing(ready: Sequence[tuple[Document, Prepared]], known: dict[str, str], embed: Embed) -> dict[str, str]:
     """`known` and the vectors of all other chunks, as text."""
-    missing = {_digest(text): text for _, prepared in ready for _, text in prepared.chunks}
+    missing = {_digest(text): text for _, prepared in ready for text in prepared.texts}
     missing = {digest: text for digest, text in missing.items() if digest not in known}
     vectors = embed(list(missing.values())) if missing else []
     return known | {digest: _as_text(vector) for digest, vector in zip(missing, vectors, strict=True)}
@@ -170,6 +193,9 @@ def swap(document: Document, prepared: Prepared, vectors: dict[str, str]) -> Doc
         _insert_passages(document, version, chunks, vectors)
         document.current_version, document.state, document.lease_until = version, State.INDEXED, None
         document.save()
+        with connection.cursor() as cursor:
+            title = vectors[_digest(prepared.heading)] if prepared.heading else None
+            cursor.execute(EMBED_DOCUMENT, {"document": document.pk, "title": title})
     return version
 
 
@@ -222,7 +248,7 @@ def _insert_passages(
                     "page": chunk.page,
                     "digest": _digest(text),
                     "vector": vectors[_digest(text)],
-                    "searched": text,
+                    "searched": spaced(text),
                 }
                 for ordinal, (chunk, text) in enumerate(chunks)
             ],

@@ -58,7 +58,8 @@ class DocumentManager(TenantManager.from_queryset(DocumentQuerySet)):  # type: i
 
 
 class Document(TenantModel):
-    """One article or file. `external_id` is its identity at its source."""
+    """One article or file. `external_id` is its identity at its source. `embedding` is the mean of its
+    passages', `title_embedding` its title's alone; the ranker uses both."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="documents")
@@ -71,6 +72,8 @@ class Document(TenantModel):
     error_hint = models.CharField(max_length=500, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     current_version = models.ForeignKey("DocumentVersion", null=True, on_delete=models.SET_NULL, related_name="+")
+    embedding = HalfVectorField(dimensions=DIMENSIONS, null=True, editable=False)
+    title_embedding = HalfVectorField(dimensions=DIMENSIONS, null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

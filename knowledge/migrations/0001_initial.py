@@ -50,6 +50,8 @@ class Migration(migrations.Migration):
                 ("error_code", models.CharField(blank=True, max_length=50)),
                 ("error_hint", models.CharField(blank=True, max_length=500)),
                 ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("embedding", pgvector.django.halfvec.HalfVectorField(dimensions=384, editable=False, null=True)),
+                ("title_embedding", pgvector.django.halfvec.HalfVectorField(dimensions=384, editable=False, null=True)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (

@@ -1,25 +1,27 @@
 """Finds the passages that may answer a question: dense and keyword in one round trip.
 
-Both searches give candidates; every candidate then gets both scores exactly, so that they can be
-summed. The sum, not reciprocal rank fusion, because ranks forget how sure a search was: on real
-support questions fusion by rank falls below dense search alone.
+Both searches give candidates; every candidate then gets all scores exactly, so that they can be
+summed (`knowledge.retrieval.ranker`). The sum, not reciprocal rank fusion, because ranks forget how
+sure a search was: on real support questions fusion by rank falls below dense search alone.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from django.db import connection
 
 from knowledge.models import TERM_SPACE
 from knowledge.retrieval.keyword import CONFIGURATION, HASH
+from knowledge.retrieval.language import is_english, spaced
+from knowledge.retrieval.ranker import UNTITLED, Question, hybrid, ranked
 from knowledge.types import Hit
 
 Stage = Literal["dense", "keyword", "hybrid", "ranked"]
 
-DENSE_WEIGHT, KEYWORD_WEIGHT = 0.85, 0.15
 CANDIDATES = 100
 
 SEARCH = f"""
@@ -46,13 +48,15 @@ WITH asked AS MATERIALIZED (
     WHERE p.tenant_id = %(tenant)s AND p.visibility = ANY(%(visibilities)s) AND p.keywords @@ question.terms
     ORDER BY p.weights <#> question.weights LIMIT %(candidates)s
 ), candidate AS (
-    SELECT id, bool_or(d) AS in_dense, bool_or(NOT d) AS in_keyword
-    FROM (SELECT id, true AS d FROM dense UNION ALL SELECT id, false FROM keyword) AS both_searches GROUP BY id
+    SELECT id FROM dense UNION SELECT id FROM keyword
 )
 SELECT p.id, p.document_id::text, p.version_id::text, d.title, d.url, p.visibility, p.text, p.start, p."end",
        p.heading_path, p.page,
        1 - (p.embedding <=> %(vector)s::halfvec) AS dense,
-       -(p.weights <#> question.weights) AS keyword, candidate.in_dense, candidate.in_keyword
+       -(p.weights <#> question.weights) AS keyword,
+       1 - (coalesce(d.embedding, p.embedding) <=> %(vector)s::halfvec) AS document,
+       coalesce(1 - (d.title_embedding <=> %(vector)s::halfvec), {UNTITLED}) AS title,
+       (SELECT count(*) FROM asked) AS terms
 FROM candidate JOIN knowledge_passage p USING (id) JOIN knowledge_document d ON d.id = p.document_id, question
 """
 
@@ -64,13 +68,21 @@ def retrieve(
     tenant_id: int,
     visibilities: Sequence[str],
     limit: int = 8,
-    stage: Stage = "hybrid",
+    stage: Stage = "ranked",
     candidates: int = CANDIDATES,
 ) -> list[Hit]:
     """The best passages, best first. `vector` is the question's embedding, of length 1.
 
     Call within `tenant_scope`. Visibility is filtered in the searches themselves, never after.
     """
+    found = search(question, vector, tenant_id=tenant_id, visibilities=visibilities, candidates=candidates)
+    return ordered(found, stage)[:limit]
+
+
+def search(
+    question: str, vector: Sequence[float], *, tenant_id: int, visibilities: Sequence[str], candidates: int
+) -> list[Hit]:
+    """All that either search finds, in no order, each with its scores by every stage."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', '100', true)"
@@ -78,7 +90,7 @@ def retrieve(
         cursor.execute(
             SEARCH,
             {
-                "question": question,
+                "question": spaced(question),
                 "vector": str(list(vector)),
                 "tenant": tenant_id,
                 "visibilities": list(visibilities),
@@ -86,19 +98,22 @@ def retrieve(
             },
         )
         rows = cursor.fetchall()
-    hits = [_hit(row, stage, max((row[12] for row in rows), default=0.0)) for row in rows if _found_by(row, stage)]
-    return sorted(hits, key=lambda hit: (-hit.score, hit.passage_id))[:limit]
+    if not rows:
+        return []
+    asked = Question(terms=rows[0][15], english=is_english(question), best_keyword=max(float(row[12]) for row in rows))
+    return [_hit(row, asked) for row in rows]
 
 
-def _found_by(row: tuple[Any, ...], stage: Stage) -> bool:
-    return bool({"dense": row[13], "keyword": row[14], "hybrid": True, "ranked": True}[stage])
+def ordered(found: Sequence[Hit], stage: Stage) -> list[Hit]:
+    """By one stage's score, best first. What only the other search found comes after all that this
+    one did, so the first `candidates` are those of the stage alone."""
+    kept = [replace(hit, score=hit.scores[stage]) for hit in found if stage != "keyword" or hit.scores["keyword"] > 0]
+    return sorted(kept, key=lambda hit: (-hit.score, hit.passage_id))
 
 
-def _hit(row: tuple[Any, ...], stage: Stage, best_keyword: float) -> Hit:
-    dense, keyword = float(row[11]), float(row[12])
-    scores = {"dense": dense, "keyword": keyword}
-    scores["hybrid"] = DENSE_WEIGHT * dense + KEYWORD_WEIGHT * (keyword / best_keyword if best_keyword > 0 else 0.0)
-    scores["ranked"] = scores["hybrid"]
+def _hit(row: tuple[Any, ...], asked: Question) -> Hit:
+    dense, keyword, document, title = map(float, row[11:15])
+    order = ranked(asked, dense, keyword, document, title)
     return Hit(
         passage_id=row[0],
         document=row[1],
@@ -111,6 +126,14 @@ def _hit(row: tuple[Any, ...], stage: Stage, best_keyword: float) -> Hit:
         end=row[8],
         heading_path=tuple(json.loads(row[9])),
         page=row[10],
-        score=scores[stage],
-        scores=scores,
+        score=order,
+        scores={
+            "dense": dense,
+            "keyword": keyword,
+            "share": asked.share(keyword),
+            "document": document,
+            "title": title,
+            "hybrid": hybrid(asked, dense, keyword),
+            "ranked": order,
+        },
     )
