@@ -144,7 +144,7 @@ def words() -> dict[str, Any]:
         "not_kept": _("Not saved: no connection. Your text stays here."),
         "undo": _("Undo (%(n)s)"),
         "released": _("The customer has this reply now."),
-        "sent": _("Sent."),
+        "sent": _("Sent. It can be undone for a few seconds."),
         "searching": _("Searching the articles"),
         "reading_one": _("Reading 1 article"),
         "reading_many": _("Reading %(n)s articles"),
@@ -158,7 +158,6 @@ def words() -> dict[str, Any]:
         "customer_wrote": _("The customer wrote while this page was open."),
         "customer_wrote_typing": _("The customer wrote while you were typing. Read it before you send."),
         "changed": _("This ticket has changed."),
-        "offline": _("No connection. What you type stays on this page."),
         "replaced": _("The draft is in the box. Undo with Ctrl+Z."),
     }
 

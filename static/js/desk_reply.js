@@ -280,4 +280,5 @@ if (undo) {
     }
   };
   tick();
+  document.getElementById("spoken").textContent = words.sent;
 }
