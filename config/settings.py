@@ -9,13 +9,14 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from config.env import Env
+from config.env import Env, calm_native_threads
 from config.secrets import local_secret
 from gateway.conf import GatewaySettings, answer_models
 from gateway.profiles import Price
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(BASE_DIR / ".env")
+calm_native_threads()
 
 DATA_DIR = Path(env.text("CITEDESK_DATA_DIR", str(BASE_DIR / ".data"))).resolve()
 DEBUG = env.boolean("CITEDESK_DEBUG", False)
