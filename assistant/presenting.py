@@ -51,6 +51,7 @@ class ShownSentence:
     marks: list[Mark]
     why: Promise | str = ""
     text: str = ""  # as it was written
+    cells: list[str] = field(default_factory=list)  # of a table's row, which a quoted row is shown as
 
 
 @dataclass
@@ -164,7 +165,10 @@ def _sentence(sentence: dict[str, Any], citations: list[dict[str, Any]], slug: s
         if found is not None
     ]
     why: Promise | str = "" if sentence.get("supported") else DOUBTS.get(sentence.get("reason", ""), DOUBT)
-    return ShownSentence(_runs(sentence["text"]), marks, why, sentence["text"])
+    text = sentence["text"]
+    return ShownSentence(
+        _runs(text), marks, why, text, [part.strip() for part in text.split("|")] if "|" in text else []
+    )
 
 
 def _runs(text: str) -> list[tuple[str, bool]]:

@@ -10,7 +10,7 @@ export function say(key, values = {}) {
 
 function make(tag, className, text = "") {
   const element = document.createElement(tag);
-  element.className = className;
+  if (className) element.className = className;
   if (text) element.textContent = text;
   return element;
 }
@@ -50,10 +50,13 @@ function markFor(base, citation) {
 
 function sentenceFor(base, sentence, citations) {
   const span = make("span", sentence.supported ? "sentence" : "sentence doubtful");
-  sentence.text.split(/\*\*(.+?)\*\*/).forEach((part, index) => {
-    if (part) span.append(index % 2 ? make("strong", "", part) : part);
-  });
-  span.querySelectorAll("strong").forEach((strong) => strong.removeAttribute("class"));
+  if (sentence.text.includes("|")) {
+    span.append(...sentence.text.split("|").map((part) => make("span", "cell", part.trim())));
+  } else {
+    sentence.text.split(/\*\*(.+?)\*\*/).forEach((part, index) => {
+      if (part) span.append(index % 2 ? make("strong", "", part) : part);
+    });
+  }
   for (const marker of sentence.citations ?? []) {
     const citation = quoteFor(sentence.text, marker, citations);
     if (citation) span.append(markFor(base, citation));
@@ -131,7 +134,7 @@ export class Turn {
     this.prose.replaceChildren();
     for (const sentence of answer.sentences ?? []) {
       if (!this.prose.lastElementChild || (sentence.lead ?? "").includes("\n")) {
-        this.prose.append(document.createElement("p"));
+        this.prose.append(make("p", sentence.text.includes("|") ? "row" : ""));
       }
       this.prose.lastElementChild.append(sentenceFor(this.base, sentence, citations), " ");
     }
@@ -150,6 +153,7 @@ export class Turn {
   get plain() {
     const copy = this.prose.cloneNode(true);
     copy.querySelectorAll(".why").forEach((why) => why.remove());
+    copy.querySelectorAll(".cell + .cell").forEach((cell) => cell.prepend(" | "));
     copy.querySelectorAll(".mark").forEach((mark) => mark.replaceWith(` [${mark.textContent}]`));
     const text = [...copy.children].map((paragraph) => paragraph.textContent.trim()).join("\n\n");
     const sources = [...this.element.querySelectorAll(".source-title")].map((title) => {

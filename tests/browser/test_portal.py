@@ -32,6 +32,11 @@ def known(learn: Callable[..., None]) -> None:
     learn(*ARTICLES)
 
 
+@pytest.fixture
+def priced(learn: Callable[..., None]) -> None:
+    learn(("Plans and lamps", "| Plan | Lamps |\n|---|---|\n| Free | 2 |\n| Studio | 40 |"))
+
+
 async def asked(page: Page, question: str = QUESTION) -> None:
     await page.fill("#question", question)
     await page.press("#question", "Enter")
@@ -131,3 +136,15 @@ async def test_signing_in_leads_to_the_question_box(cast: Cast, site: str, chrom
     await page.click("main button[type=submit]")
     await expect(page.locator("#question")).to_be_focused()
     await page.close()
+
+
+async def test_rows_quoted_from_a_table_are_shown_as_one(cast: Cast, priced: None, sign_in: SignIn) -> None:
+    page = await sign_in("alice", "/t/acme/")
+    await asked(page, "How many lamps are in the Studio plan?")
+    rows = page.locator(".turn .row")
+    await expect(rows.first.locator(".cell")).to_have_text(["Plan", "Lamps"])
+    await expect(rows.last.locator(".cell")).to_have_text(["Studio", "40"])
+    written = await page.locator(".turn .prose").inner_html()
+    await page.reload()
+    reloaded = await page.locator(".turn .prose").inner_html()
+    assert "".join(reloaded.split()) == "".join(written.split())
