@@ -48,7 +48,7 @@ def evaluate(folder: Path, stages: Sequence[Stage], *, quiet: bool = True) -> di
     queries = read_queries(folder / "queries.jsonl")
     if not (folder / "corpus.jsonl").is_file():
         raise BadSet(f"{folder / 'corpus.jsonl'} does not exist")
-    with _undone():
+    with undone():
         tenant = Tenant.objects.create(slug=f"evaluation-{uuid.uuid4().hex[:12]}", name="Evaluation")
         report = import_path(folder / "corpus.jsonl", tenant, source_name="corpus", quiet=quiet, rolls_back=True)
         if not report.passages:
@@ -83,7 +83,7 @@ def read_queries(path: Path) -> list[Query]:
 
 
 @contextmanager
-def _undone() -> Iterator[None]:
+def undone() -> Iterator[None]:
     """A transaction that never commits, so that nothing stays: not the tenant, not the audit records
     of its embeddings, and nothing to clear away after an error, Ctrl-C or a kill."""
     with transaction.atomic():

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from gateway.words import content_words
 from knowledge.types import Hit
 
-COSINE, COVERAGE, BIAS = 9.1, 4.2, -5.0
+COSINE, COVERAGE, BIAS = 9.5, 4.3, -5.4
 USUAL_COVERAGE = 0.6  # neither for nor against
 LONG_QUESTION = 12  # content words, at which coverage counts half
-ENOUGH = 0.25
+ENOUGH = 0.2
 UNKNOWN = re.compile(r"^\W*i (?:do not|don[’']t) know\b", re.IGNORECASE)
 
 
@@ -34,12 +34,20 @@ def too_weak(question: str, hits: Sequence[Hit]) -> str:
 
 def evidence(question: str, hits: Sequence[Hit]) -> float:
     """0 to 1, of hits in their order."""
+    cosine, coverage = signs(question, hits)
+    return 1 / (1 + math.exp(-(BIAS + COSINE * cosine + COVERAGE * coverage)))
+
+
+def signs(question: str, hits: Sequence[Hit]) -> tuple[float, float]:
+    """The best cosine, and how much more of the question's words the hits hold than usual, the less
+    the longer the question is."""
     cosine = max(hit.scores.get("dense", 0.0) for hit in hits)
     words = content_words(question)
+    if not words:
+        return cosine, 0.0
     held = content_words(" ".join(" ".join((hit.title, *hit.heading_path, hit.text)) for hit in hits[:3]))
-    coverage = len(words & held) / len(words) if words else USUAL_COVERAGE
     weight = 1 / (1 + (len(words) / LONG_QUESTION) ** 2)
-    return 1 / (1 + math.exp(-(BIAS + COSINE * cosine + COVERAGE * weight * (coverage - USUAL_COVERAGE))))
+    return cosine, weight * (len(words & held) / len(words) - USUAL_COVERAGE)
 
 
 def says_unknown(text: str) -> bool:

@@ -25,12 +25,15 @@ Vector = Sequence[float]
 
 MAX_UNITS = 40  # that are embedded: a unit costs about 8 ms on two cores
 MAX_QUOTES = 4
+MAX_OF_SOURCE = 2
+SAME = 0.95  # cosine of two units that say the same
 RELATIVE_CUT = 0.72  # of the best unit's score
 LEAD_IN_CUT = 0.9  # a lead-in brings its whole list along
 DIVERSITY = 0.3
 COSINE, OVERLAP, RANK = 0.65, 0.25, 0.10
 REMEMBERED = 20_000
 
+NUMBER = re.compile(r"\d+")
 HOW = re.compile(r"\bhow\b|\bsteps?\b|\bset ?up\b|\binstall\b|\bwhere (?:do|can) i\b", re.IGNORECASE)
 
 
@@ -76,7 +79,7 @@ class ExtractiveProvider:
             for unit, vector in zip(units, vectors, strict=True)
         ]
         best = max(range(len(units)), key=scores.__getitem__)
-        if units[best].is_step and HOW.search(question):
+        if units[best].is_numbered or (units[best].is_step and HOW.search(question)):
             return steps_around(units[best])
         return in_context(_diverse(units, vectors, scores))
 
@@ -91,18 +94,26 @@ class ExtractiveProvider:
 
 
 def _diverse(units: list[Unit], vectors: list[Vector], scores: list[float]) -> list[Unit]:
+    """The best units that do not say the same again, at most `MAX_OF_SOURCE` of one source."""
     top = max(scores)
-    left = [i for i, unit in enumerate(units) if scores[i] >= (LEAD_IN_CUT if unit.leads_in else RELATIVE_CUT) * top]
+    cuts = [LEAD_IN_CUT if unit.leads_in else RELATIVE_CUT for unit in units]
+    left = [i for i, unit in enumerate(units) if scores[i] >= cuts[i] * top and not unit.is_numbered]
     chosen: list[int] = []
     while left and len(chosen) < MAX_QUOTES:
         likeness = {i: max((_dot(vectors[i], vectors[j]) for j in chosen), default=0.0) for i in left}
-        fresh = [i for i in left if likeness[i] < 0.95]
-        if not fresh:
-            break
-        best = max(fresh, key=lambda i: scores[i] - DIVERSITY * likeness[i])
+        best = max(left, key=lambda i: scores[i] - DIVERSITY * likeness[i])
         chosen.append(best)
-        left = [i for i in fresh if i != best]
+        full = sum(units[i].rank == units[best].rank for i in chosen) >= MAX_OF_SOURCE
+        left = [i for i in left if i != best and not (full and units[i].rank == units[best].rank)]
+        left = [
+            i for i in left if _dot(vectors[i], vectors[best]) < SAME or _numbers(units[i]) != _numbers(units[best])
+        ]
     return [units[index] for index in chosen]
+
+
+def _numbers(unit: Unit) -> frozenset[str]:
+    """Two sentences that differ in these alone are near each other and say different things."""
+    return frozenset(NUMBER.findall(unit.text))
 
 
 def _space(previous: Unit | None, unit: Unit) -> str:

@@ -42,6 +42,11 @@ class Unit:
         return bool(STEP.match(self.text))
 
     @property
+    def is_numbered(self) -> bool:
+        """A step of a procedure, which alone, out of its order, would mislead."""
+        return self.is_step and self.text[0].isdigit()
+
+    @property
     def is_row(self) -> bool:
         return "|" in self.text
 

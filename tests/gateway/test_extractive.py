@@ -90,3 +90,16 @@ async def _written(question: str, *sources: Source) -> str:
 async def test_the_sentence_that_answers_is_quoted_with_its_marker(question: str, expected: str) -> None:
     other = source("Our offices are in Lund. Visits are by appointment.", 2, "Visit us")
     assert expected in await _written(question, source(), other)
+
+
+async def test_neighbours_that_differ_in_a_number_are_both_quoted() -> None:
+    old = source("A rebuild takes about 5 hours for each TB of content.", 1, "Replace a drive in the first Hub")
+    new = source("A rebuild takes about 2 hours for each TB of content.", 2, "Replace a drive in the second Hub")
+    written = await _written("How long does a rebuild take for each TB?", old, new)
+    assert "about 5 hours for each TB of content. [1]" in written
+    assert "about 2 hours for each TB of content. [2]" in written
+
+
+async def test_a_step_is_never_quoted_without_those_around_it() -> None:
+    written = await _written("Where is the Export choice of an album in the menu?", source())
+    assert ("2. Choose Export" in written) == ("1. Open the album" in written)
