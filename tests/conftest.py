@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from asgiref.sync import SyncToAsync
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
@@ -68,12 +70,29 @@ def live_db(
     database: TestDatabase, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[TestDatabase]:
     """Real, committed transactions in the role that serves requests; emptied afterwards. The
-    audit's anchors go with them."""
+    audit's anchors go with them. Whoever keeps a connection is found at its own test, not where the
+    pool runs dry a hundred tests later: work in a thread goes through `in_database`."""
     monkeypatch.setattr(settings, "GATEWAY", dataclasses.replace(settings.GATEWAY, data_dir=tmp_path))
     with django_db_blocker.unblock():
         yield database
         connections["default"].close()
+        # Django's asynchronous test client works in this thread, and leaves its connection open.
+        SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+        kept = _connections_kept()
         database.empty()
+        assert kept == 0, "the test did not give back every connection that it took from the pool"
+
+
+def _connections_kept() -> int:
+    """How many connections are out of the pool, once what still runs had time to finish."""
+    pool = connections["default"].pool
+    deadline = time.monotonic() + 10
+    while True:
+        stats = pool.get_stats()
+        out: int = stats["pool_size"] - stats["pool_available"]
+        if out == 0 or time.monotonic() > deadline:
+            return out
+        time.sleep(0.02)
 
 
 @dataclass(frozen=True)

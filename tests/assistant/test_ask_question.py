@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from accounts.tenancy import tenant_scope
+from accounts.tenancy import in_database, tenant_scope
 from assistant.errors import EmptyQuestion, QuestionTooLong, UnknownConversation
 from assistant.events import Delta, Error, Final
 from assistant.models import Citation, Conversation, Message
@@ -30,7 +29,7 @@ SECRET = ("Goodwill", "Agents may grant 25 euros of goodwill credit for a late l
 
 async def ask(cast: Cast, question: str, who: str = "alice", **more: Any) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    async for event in answer(Ask(question, await asyncio.to_thread(cast.actor, who), **more)):
+    async for event in answer(Ask(question, await in_database(cast.actor, who), **more)):
         if isinstance(event, Final | Error):
             result = event.answer
     return result
@@ -51,7 +50,7 @@ async def test_the_answer_quotes_its_article_to_the_character(cast: Cast, known:
             versions = {str(v.pk): v.text for v in DocumentVersion.objects.all()}
         return [versions[c["version"]][c["start"] : c["end"]] == c["quote"] for c in result["citations"]]
 
-    exact = await asyncio.to_thread(texts)
+    exact = await in_database(texts)
     assert exact
     assert all(exact)
 
@@ -65,7 +64,7 @@ async def test_the_answer_is_saved_with_its_citations_and_audit_record(cast: Cas
             record = AuditRecord.objects.get(pk=result["audit_id"])
             return message.final, Citation.objects.filter(message=message).count(), record.verdict
 
-    final, citations, verdict = await asyncio.to_thread(saved)
+    final, citations, verdict = await in_database(saved)
     assert final == result
     assert citations == len(result["citations"])
     assert verdict == "supported"
@@ -86,7 +85,7 @@ async def test_a_stranger_never_retrieves_our_passages(cast: Cast, known: None) 
 
 
 async def test_a_customer_is_never_given_an_internal_note(cast: Cast, learn: Callable[..., None]) -> None:
-    await asyncio.to_thread(learn, SECRET, visibility="internal")
+    await in_database(learn, SECRET, visibility="internal")
     question = "How much goodwill credit for a late lamp?"
     assert "25 euros" not in json.dumps(await ask(cast, question))
     assert "25 euros" in (await ask(cast, question, who="adam"))["answer"]
@@ -119,7 +118,7 @@ async def test_a_benign_question_that_sounds_like_an_attack_is_answered(cast: Ca
 
 
 async def test_streamed_text_and_final_answer_say_the_same(cast: Cast, known: None) -> None:
-    actor = await asyncio.to_thread(cast.actor, "alice")
+    actor = await in_database(cast.actor, "alice")
     events = [event async for event in answer(Ask("How long do I have to return a lamp?", actor))]
     streamed = "".join(event.text for event in events if isinstance(event, Delta))
     final = events[-1]
@@ -129,7 +128,7 @@ async def test_streamed_text_and_final_answer_say_the_same(cast: Cast, known: No
 
 
 async def test_the_question_is_kept_when_the_reader_leaves_at_once(cast: Cast, known: None) -> None:
-    events = answer(Ask("How long do I have to return a lamp?", await asyncio.to_thread(cast.actor, "alice")))
+    events = answer(Ask("How long do I have to return a lamp?", await in_database(cast.actor, "alice")))
     await anext(events)
     await events.aclose()
 
@@ -137,7 +136,7 @@ async def test_the_question_is_kept_when_the_reader_leaves_at_once(cast: Cast, k
         with tenant_scope(cast.acme.pk):
             return list(Message.objects.values_list("role", "status"))
 
-    assert await asyncio.to_thread(saved) == [("user", "answered"), ("assistant", "stopped")]
+    assert await in_database(saved) == [("user", "answered"), ("assistant", "stopped")]
 
 
 def test_the_command_line_prints_the_same_object(cast: Cast, known: None) -> None:

@@ -12,7 +12,7 @@ import pytest
 from channels.testing import WebsocketCommunicator
 from django.test import AsyncClient, Client
 
-from accounts.tenancy import tenant_scope
+from accounts.tenancy import in_database, tenant_scope
 from assistant import running
 from assistant.models import Message
 from config.asgi import application
@@ -93,7 +93,7 @@ async def test_the_same_id_asked_twice_is_one_question(cast: Cast, known: None) 
         with tenant_scope(cast.acme.pk):
             return int(Message.objects.filter(role="user").count())
 
-    assert await asyncio.to_thread(questions) == 1
+    assert await in_database(questions) == 1
 
 
 @pytest.mark.threat("T3")
@@ -153,7 +153,7 @@ async def test_a_socket_dies_when_its_member_is_shut_out(cast: Cast) -> None:
         cast.alice.is_active = False
         cast.alice.save()
 
-    await asyncio.to_thread(shut_out)
+    await in_database(shut_out)
     assert (await communicator.receive_output(timeout=5))["type"] == "websocket.close"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
 from playwright.async_api import expect
 
+from accounts.tenancy import in_database
 from assistant.events import Final
 from assistant.pipeline.answer import Ask, answer
 from tests.browser.conftest import BROWSER, SignIn
@@ -24,7 +24,7 @@ def known(learn: Callable[..., None]) -> None:
 async def test_an_admin_finds_a_record_reads_it_and_sees_that_it_was_changed(
     cast: Cast, known: None, sign_in: SignIn, live_db: TestDatabase
 ) -> None:
-    alice = await asyncio.to_thread(cast.actor, "alice")
+    alice = await in_database(cast.actor, "alice")
     ask = Ask("How long do I have to return a lamp?", alice)
     (final,) = [event.answer async for event in answer(ask) if isinstance(event, Final)]
 
@@ -43,7 +43,7 @@ async def test_an_admin_finds_a_record_reads_it_and_sees_that_it_was_changed(
             connection.execute("SET session_replication_role = replica")
             connection.execute("UPDATE gateway_auditrecord SET model = 'forged' WHERE id = %s", [final["audit_id"]])
 
-    await asyncio.to_thread(change)
+    await in_database(change)
     await page.reload()
     await expect(story).to_contain_text("This record was changed")
 

@@ -12,7 +12,7 @@ import pytest
 from django.test import AsyncClient, Client
 
 from accounts.models import ApiKey, Membership, Role, User
-from accounts.tenancy import tenant_scope
+from accounts.tenancy import in_database, tenant_scope
 from tests.conftest import PASSWORD, Cast
 from tests.tickets.conftest import QUESTION, RETURNS
 from tickets import actions
@@ -231,7 +231,7 @@ async def stream(cast: Cast, user: User) -> AsyncIterator[dict[str, Any]]:
 async def test_a_draft_is_written_on_demand_while_the_agent_reads_along(
     cast: Cast, ticket: Ticket, learn: Callable[..., None]
 ) -> None:
-    await asyncio.to_thread(learn, RETURNS)
+    await in_database(learn, RETURNS)
     events = [event async for event in stream(cast, cast.adam)]
     assert [event["n"] for event in events] == list(range(1, len(events) + 1))
     kinds = [event["type"] for event in events]
@@ -239,7 +239,7 @@ async def test_a_draft_is_written_on_demand_while_the_agent_reads_along(
     assert {"delta", "citation"} <= set(kinds)
     assert kinds[-1] == "final"
     assert "30 days" in events[-1]["answer"]["answer"]
-    saved = await asyncio.to_thread(drafts, cast)
+    saved = await in_database(drafts, cast)
     assert [(each.state, each.text) for each in saved] == [(DraftState.READY, events[-1]["answer"]["answer"])]
 
 
@@ -247,17 +247,17 @@ async def test_a_draft_is_written_on_demand_while_the_agent_reads_along(
 async def test_a_draft_is_saved_when_its_reader_leaves_and_sent_to_nobody(
     cast: Cast, ticket: Ticket, learn: Callable[..., None]
 ) -> None:
-    await asyncio.to_thread(learn, RETURNS)
+    await in_database(learn, RETURNS)
     events = stream(cast, cast.adam)
     await anext(events)
     await events.aclose()  # type: ignore[attr-defined]
     for _ in range(100):
-        saved = await asyncio.to_thread(drafts, cast)
+        saved = await in_database(drafts, cast)
         if saved[0].state == DraftState.READY:
             break
         await asyncio.sleep(0.1)
     assert "30 days" in saved[0].text
-    assert not await asyncio.to_thread(replies, cast)
+    assert not await in_database(replies, cast)
 
 
 def drafts(cast: Cast) -> list[Draft]:
