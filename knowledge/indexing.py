@@ -69,6 +69,7 @@ def accept(source: Source, incoming: Incoming) -> Document | None:
         document.state == State.INDEXED
         and document.file.sha256 == digest
         and document.file.title == incoming.title[:500]
+        and document.file.visibility == incoming.visibility
         and document.url == (incoming.url or document.url)
     ):
         return None
@@ -83,6 +84,7 @@ def accept(source: Source, incoming: Incoming) -> Document | None:
             "tenant_id": source.tenant_id,
             "name": incoming.name,
             "title": incoming.title[:500],
+            "visibility": incoming.visibility,
             "data": incoming.data,
             "sha256": digest,
         },
