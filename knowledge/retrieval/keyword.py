@@ -19,6 +19,7 @@ from knowledge.models import TERM_SPACE
 
 K1, B, AVERAGE_TERMS = 1.2, 0.6, 70
 CONFIGURATION = "english"
+MOST = K1 + 1  # no term's saturated frequency reaches it
 
 # sparsevec counts dimensions from 1.
 HASH = "(('x' || substr(md5(lexeme), 1, 7))::bit(28)::int + 1)"
