@@ -1,6 +1,6 @@
 """Retrieval beside four peers, on questions with known answers, in one run.
 
-    .venv/bin/python bench/retrieval.py ../shared/eval [--json FILE] [--plot docs/images/retrieval.svg]
+    .venv/bin/python bench/retrieval.py ../shared/eval [--most 300] [--json FILE] [--plot docs/images/retrieval.svg]
 
 The peers have the same passages, with the title in front; the best passage counts for its document. They
 are BM25 (`bm25s`, English stop words and stems; over passages or whole documents, whichever is better on
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -119,12 +120,12 @@ def _reciprocal(scores: numpy.ndarray) -> numpy.ndarray:
     return 1 / (FUSION + ranks)
 
 
-def measured(folder: Path, name: str) -> Iterator[Result]:
+def measured(folder: Path, name: str, most: int) -> Iterator[Result]:
     """Peers and ours on each group of the set's questions."""
     rows = [json.loads(line) for line in (folder / name / "corpus.jsonl").open(encoding="utf-8") if line.strip()]
     with ingested(folder / name / "corpus.jsonl") as tenant:
         peers = Peers(rows, tenant)
-        for group, asked in questions(folder / name).items():
+        for group, asked in questions(folder / name, most).items():
             found: list[Asked] = []
             scores: dict[str, list[dict[str, float]]] = {}
             for each, vector in ask(tenant, asked, group):
@@ -172,11 +173,13 @@ def table(results: Sequence[tuple[str, int, Means]], metric: str) -> Iterator[st
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--most", type=int, default=10_000, help="questions of each file")
     parser.add_argument("--json", type=Path, help="where to keep all metrics")
     parser.add_argument("--plot", type=Path, help="where to draw nDCG@10 of the sets")
     options = parser.parse_args()
+    logging.getLogger("bm25s").setLevel(logging.WARNING)
     migrate()
-    measurements = [result for name in SETS for result in measured(options.folder, name)]
+    measurements = [result for name in SETS for result in measured(options.folder, name, options.most)]
     groups = [result.group for result in measurements]
     held_out = {name: fitted_without(name, groups) for name in SETS}
     results = [

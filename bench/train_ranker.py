@@ -1,6 +1,6 @@
 """Fits the weights of the default ranker (`knowledge/retrieval/weights.json`).
 
-    .venv/bin/python bench/train_ranker.py ../shared/eval [--write]
+    .venv/bin/python bench/train_ranker.py ../shared/eval [--most 300] [--write]
 
 Ingests each set and asks its questions by the product's own path, in a transaction that never commits.
 The weights make the documents that answer likely among all that were found: the softmax of the
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import statistics
 import sys
 import uuid
@@ -88,15 +89,17 @@ class Group(NamedTuple):
     asked: list[Asked]
 
 
-def questions(folder: Path) -> dict[str, list[Question]]:
-    """Those that have an answer, by file. Parts are languages, and what a set calls clean."""
+def questions(folder: Path, most: int) -> dict[str, list[Question]]:
+    """Those that have an answer, by file, at most so many of each, drawn at random. Parts are languages,
+    and what a set calls clean."""
     found: dict[str, list[Question]] = {}
     for path in sorted(folder.glob("queries*.jsonl")):
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         answered = [row for row in rows if any(grade > 0 for grade in (row.get("relevant") or {}).values())]
         if answered:
             name = " ".join([folder.name, *path.stem.split("_")[1:]])
-            found[name] = [Question(row["text"], row["relevant"], _part(row)) for row in answered]
+            random.Random(7).shuffle(answered)
+            found[name] = [Question(row["text"], row["relevant"], _part(row)) for row in answered[:most]]
     return found
 
 
@@ -216,10 +219,10 @@ def ndcg(group: Group, scores: Callable[[Asked], numpy.ndarray]) -> float:
     return statistics.fmean(row["ndcg@10"] for row in rows)
 
 
-def collected(folder: Path, name: str) -> Iterator[Group]:
+def collected(folder: Path, name: str, most: int) -> Iterator[Group]:
     """The groups of one set, with what was found."""
     with ingested(folder / name / "corpus.jsonl") as tenant:
-        for group, asked in questions(folder / name).items():
+        for group, asked in questions(folder / name, most).items():
             yield Group(name, group, [found for found, _ in ask(tenant, asked, group)])
 
 
@@ -240,10 +243,11 @@ def report(groups: Sequence[Group], final: Weights) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--most", type=int, default=10_000, help="questions of each file")
     parser.add_argument("--write", action="store_true", help=f"keep the weights in {WEIGHTS_FILE.name}")
     options = parser.parse_args()
     migrate()
-    groups = [group for name in SETS for group in collected(options.folder, name)]
+    groups = [group for name in SETS for group in collected(options.folder, name, options.most)]
     final = fitted(groups)
     for line in report(groups, final):
         print(line)

@@ -32,9 +32,9 @@ WITH asked AS MATERIALIZED (
 ), idf AS MATERIALIZED (
     SELECT term, round(ln(1 + (corpus.passages - counted.passages + 0.5) / (counted.passages + 0.5))::numeric, 4)
                AS weight
-    FROM corpus, (
-        SELECT DISTINCT asked.term, coalesce(t.passages, 0) AS passages
-        FROM asked LEFT JOIN knowledge_termcount t ON t.tenant_id = %(tenant)s AND t.term = asked.term
+    FROM corpus, (SELECT DISTINCT term FROM asked) AS terms, LATERAL (
+        SELECT coalesce(sum(passages), 0) AS passages FROM knowledge_termcount t
+        WHERE t.tenant_id = %(tenant)s AND t.term = terms.term
     ) AS counted
 ), question AS MATERIALIZED (
     SELECT ('{{' || coalesce(string_agg(term || ':' || weight, ',' ORDER BY term), '') || '}}/{TERM_SPACE}')::sparsevec
