@@ -41,8 +41,7 @@ from accounts.models import Tenant
 from accounts.tenancy import tenant_scope
 from gateway.client import embed_sync
 from gateway.types import Caller
-from knowledge.evaluation import DEPTH, metrics, undone
-from knowledge.importing import import_path
+from knowledge.evaluation import DEPTH, ingest, metrics, undone
 from knowledge.models import Document, Visibility
 from knowledge.retrieval.language import is_english
 from knowledge.retrieval.ranker import SIGNS, WEIGHTS_FILE
@@ -112,7 +111,7 @@ def ingested(corpus: Path) -> Iterator[Tenant]:
     """A tenant that knows the corpus, gone afterwards."""
     with undone():
         tenant = Tenant.objects.create(slug=f"bench-{uuid.uuid4().hex[:12]}", name=corpus.parent.name)
-        import_path(corpus, tenant, source_name="corpus", quiet=True, rolls_back=True)
+        ingest(corpus, tenant, quiet=True)
         yield tenant
 
 
