@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,8 +54,7 @@ KINDS = ("answered", "unanswerable", "removed")
 class Row(NamedTuple):
     name: str
     kind: str
-    cosine: float
-    coverage: float
+    signs: tuple[float, ...]
 
 
 def questions(folder: Path, name: str) -> Iterator[tuple[str, set[str]]]:
@@ -104,38 +104,40 @@ def _of_one(tenant: Tenant, identity: dict[str, str], name: str, text: str, rele
     with tenant_scope(tenant.pk):
         found = retrieve(text, vector, tenant_id=tenant.pk, visibilities=list(Visibility.values), limit=DEPTH)
     if not relevant:
-        yield Row(name, "unanswerable", *abstain.signs(text, found[:PASSAGES]))
+        yield Row(name, "unanswerable", astuple(abstain.signs(text, found[:PASSAGES])))
         return
     if any(identity[hit.document] in relevant for hit in found[:PASSAGES]):
-        yield Row(name, "answered", *abstain.signs(text, found[:PASSAGES]))
+        yield Row(name, "answered", astuple(abstain.signs(text, found[:PASSAGES])))
     rest = [hit for hit in found if identity[hit.document] not in relevant]
     if rest:
-        yield Row(name, "removed", *abstain.signs(text, rest[:PASSAGES]))
+        yield Row(name, "removed", astuple(abstain.signs(text, rest[:PASSAGES])))
 
 
-def fitted(data: list[Row]) -> tuple[float, float, float]:
-    """(cosine, coverage, bias), every set and answer weighing the same."""
+class Constants(NamedTuple):
+    weights: tuple[float, ...]
+    bias: float
+
+
+def fitted(data: list[Row]) -> Constants:
+    """Every set and answer weighing the same."""
     counts: dict[tuple[str, bool], int] = defaultdict(int)
     for row in data:
         counts[row.name, row.kind == "answered"] += 1
-    signs = numpy.array([[row.cosine, row.coverage] for row in data])
     truth = numpy.array([row.kind == "answered" for row in data])
     weights = numpy.array([100 / counts[row.name, row.kind == "answered"] for row in data])
-    model = LogisticRegression(C=1000, max_iter=5000).fit(signs, truth, sample_weight=weights)
-    return float(model.coef_[0][0]), float(model.coef_[0][1]), float(model.intercept_[0])
+    model = LogisticRegression(C=1000, max_iter=5000)
+    model.fit(numpy.array([row.signs for row in data]), truth, sample_weight=weights)
+    return Constants(tuple(map(float, model.coef_[0])), float(model.intercept_[0]))
 
 
-def table(data: list[Row], constants: tuple[float, float, float], name: str) -> str:
+def table(data: list[Row], constants: Constants, name: str) -> str:
     """The share of each kind of question that would be answered."""
-    a, b, c = constants
     parts = []
     for kind in KINDS:
-        chances = [
-            1 / (1 + math.exp(-(c + a * r.cosine + b * r.coverage))) for r in data if (r.name, r.kind) == (name, kind)
-        ]
-        if chances:
-            share = sum(chance >= abstain.ENOUGH for chance in chances) / len(chances)
-            parts.append(f"{kind} {share:.2f} (of {len(chances)})")
+        sums = [numpy.dot(constants.weights, r.signs) for r in data if (r.name, r.kind) == (name, kind)]
+        if sums:
+            share = sum(1 / (1 + math.exp(-(constants.bias + each))) >= abstain.ENOUGH for each in sums) / len(sums)
+            parts.append(f"{kind} {share:.2f} (of {len(sums)})")
     return f"{name}: would answer " + ", ".join(parts)
 
 
@@ -150,11 +152,12 @@ def main() -> None:
         data = [row for name in names for row in rows(options.folder, name, options.most, Path(into))]
     print("As it is:")
     for name in names:
-        print(" ", table(data, (abstain.COSINE, abstain.COVERAGE, abstain.BIAS), name))
+        print(" ", table(data, Constants(abstain.WEIGHTS, abstain.BIAS), name))
     print("Fitted on the other sets:")
     for name in names:
         print(" ", table(data, fitted([row for row in data if row.name != name]), name))
-    print("Fitted on all: cosine {:.2f}, coverage {:.2f}, bias {:.2f}".format(*fitted(data)))
+    weights, bias = fitted(data)
+    print("Fitted on all: weights", [round(each, 2) for each in weights], "bias", round(bias, 2))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@
 Ingests each set and asks its questions by the product's own path, in a transaction that never commits.
 The weights make the documents that answer likely among all that were found: the softmax of the
 documents' scores (each by its best passage) against the grades, every set weighing the same. English and
-other questions are fitted apart. No weight may be negative: each sign speaks for a passage.
+other questions are fitted apart. No weight may be negative: each sign speaks for a passage. And the
+document's signs together weigh no more than the passage's own cosine: the grades are of documents, so
+they cannot teach which of its passages answers, and an answer quotes passages.
 
 Prints nDCG@10 of every group of questions by the hybrid sum, by weights fitted on the other sets alone
 (what an unseen help centre may expect), and by those fitted on all, which `--write` keeps.
@@ -51,6 +53,7 @@ SETS = ("thunderbird_kb", "mtrag_un", "stackfaq", "scifact", "xquad")
 COMPARED = 60  # documents of one question, best first, that those that answer are compared with
 ROUNDS = 4  # the best passage of a document depends on the weights, which depend on it
 ENOUGH = 50  # questions of a set in a language
+OF_DOCUMENT = {"document", "title"}
 CALM = 1e-4  # times the squared weights, against extremes
 STAGES = ("dense", "keyword", "hybrid", "ranked")
 
@@ -146,7 +149,9 @@ def ranking(asked: Asked, scores: numpy.ndarray) -> list[str]:
 
 def fitted(groups: Sequence[Group]) -> Weights:
     """By language, the weights under which the documents that answer are likeliest; they sum to 1."""
-    return {language: _fitted(_asked_in(language, groups)) for language in SIGNS}
+    return {
+        language: _fitted(language, asked) for language in SIGNS if (asked := _asked_in(language, groups))
+    }
 
 
 def fitted_without(family: str, groups: Sequence[Group]) -> Weights:
@@ -165,15 +170,25 @@ def _asked_in(language: str, groups: Sequence[Group]) -> list[Group]:
     return [Group(family, family, asked) for family, asked in families.items() if len(asked) >= ENOUGH]
 
 
-def _fitted(groups: Sequence[Group]) -> numpy.ndarray:
-    weights = numpy.full(groups[0].asked[0].signs.shape[1], 2.0)
+def _fitted(language: str, groups: Sequence[Group]) -> numpy.ndarray:
+    weights = numpy.full(len(SIGNS[language]), 2.0)
     for _ in range(ROUNDS):
-        weights = _step(groups, weights)
+        weights = _step(groups, weights, _shares(language))
     found: numpy.ndarray = weights / weights.sum()
     return found
 
 
-def _step(groups: Sequence[Group], weights: numpy.ndarray) -> numpy.ndarray:
+def _shares(language: str) -> numpy.ndarray:
+    """The weights as sums of what is fitted, which is only kept from being negative: whatever a sign of
+    the document weighs, the passage's cosine weighs as well."""
+    names = SIGNS[language]
+    shares = numpy.eye(len(names))
+    for name in OF_DOCUMENT & set(names):
+        shares[names.index("dense"), names.index(name)] = 1.0
+    return shares
+
+
+def _step(groups: Sequence[Group], weights: numpy.ndarray, shares_of: numpy.ndarray) -> numpy.ndarray:
     """One fit, with each document stood for by its best passage under `weights`."""
     signs, gains, starts, shares = [], [], [0], []
     for group in groups:
@@ -183,7 +198,7 @@ def _step(groups: Sequence[Group], weights: numpy.ndarray) -> numpy.ndarray:
             gains.append(gain / gain.sum())
             starts.append(starts[-1] + len(gain))
             shares.append(1 / (len(usable) * len(groups)))
-    x, gain, first = numpy.concatenate(signs), numpy.concatenate(gains), numpy.array(starts[:-1])
+    x, gain, first = numpy.concatenate(signs) @ shares_of, numpy.concatenate(gains), numpy.array(starts[:-1])
     share = numpy.repeat(shares, numpy.diff(starts))
 
     def loss(w: numpy.ndarray) -> tuple[float, numpy.ndarray]:
@@ -194,7 +209,10 @@ def _step(groups: Sequence[Group], weights: numpy.ndarray) -> numpy.ndarray:
         cost = -(share * gain * (scores - total)).sum() + CALM * (w**2).sum()
         return float(cost), x.T @ (share * (chance - gain)) + 2 * CALM * w
 
-    return minimize(loss, weights, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(weights)).x
+    begin = numpy.ones(len(weights))
+    found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(begin)).x
+    weighed: numpy.ndarray = shares_of @ found
+    return weighed
 
 
 def _compared(asked: Asked, weights: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray] | None:

@@ -26,4 +26,9 @@ def stem(word: str) -> str:
 
 def content_words(text: str) -> frozenset[str]:
     """The stems of all words but the common ones."""
-    return frozenset(stem(word) for word in WORD.findall(text.lower()) if word not in STOP)
+    return frozenset(map(stem, telling_words(text)))
+
+
+def telling_words(text: str) -> list[str]:
+    """All words but the common ones, each once, as they stand, in lower case."""
+    return list(dict.fromkeys(word for word in WORD.findall(text.lower()) if word not in STOP))

@@ -1,10 +1,11 @@
 """Whether the articles can hold an answer at all, judged before a model is asked.
 
 Evidence is the probability, by logistic regression, that one of the hits answers the question. It
-has two signs: the best hit's cosine, and the share of the question's content words that the best
-three hold. The second counts less the longer the question is: a long story names much that no
-article needs to name. Fitted by `bench/abstention.py` on questions that are and are not answered
-in their collection; `docs/evaluation.md` has the curve.
+has three signs: the best hit's cosine; how near the question's words are to those of one of the first
+hits, which counts less the longer the question is, for a long story names much that no article needs
+to name; and whether what a question wants counted ("how many seats") stands beside a number.
+Fitted by `bench/abstention.py` on questions that are and are not answered in their collection;
+`docs/evaluation.md` has the shares.
 
 Does not catch: a question about something that the articles treat, but not in this respect.
 """
@@ -14,40 +15,74 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 
-from gateway.words import content_words
+from gateway.likeness import best_likeness
+from gateway.sentences import sentence_spans
+from gateway.words import telling_words
 from knowledge.types import Hit
 
-COSINE, COVERAGE, BIAS = 9.5, 4.3, -5.4
-USUAL_COVERAGE = 0.6  # neither for nor against
-LONG_QUESTION = 12  # content words, at which coverage counts half
+WEIGHTS = (10.2, 4.1, -2.0)  # of the signs, in their order
+BIAS = -5.7
+USUAL_LIKENESS = 0.5  # neither for nor against
+LONG_QUESTION = 12  # telling words, at which likeness counts half
+FIRST = 3  # hits whose words are looked at
 ENOUGH = 0.2
+
 UNKNOWN = re.compile(r"^\W*i (?:do not|don[’']t) know\b", re.IGNORECASE)
+# Not "how many times" or "how many of": what stands there says nothing of the thing counted.
+COUNTED = re.compile(r"\bhow many (?!of\b|more\b|the\b|times\b|people\b|things\b)([a-z]+)", re.IGNORECASE)
+AMOUNT = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million"
+    r"|half|no|none|several|both|unlimited)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Signs:
+    """`cosine` and `likeness` speak for an answer, `uncounted` (0 to 1) against it."""
+
+    cosine: float
+    likeness: float
+    uncounted: float
 
 
 def too_weak(question: str, hits: Sequence[Hit]) -> str:
     """A reason code, or empty when an answer should be tried."""
     if not hits:
         return "nothing_found"
-    return "" if evidence(question, hits) >= ENOUGH else "too_little_evidence"
+    return "" if evidence(signs(question, hits)) >= ENOUGH else "too_little_evidence"
 
 
-def evidence(question: str, hits: Sequence[Hit]) -> float:
-    """0 to 1, of hits in their order."""
-    cosine, coverage = signs(question, hits)
-    return 1 / (1 + math.exp(-(BIAS + COSINE * cosine + COVERAGE * coverage)))
+def evidence(found: Signs) -> float:
+    """0 to 1."""
+    return 1 / (1 + math.exp(-(BIAS + sum(w * sign for w, sign in zip(WEIGHTS, astuple(found), strict=True)))))
 
 
-def signs(question: str, hits: Sequence[Hit]) -> tuple[float, float]:
-    """The best cosine, and how much more of the question's words the hits hold than usual, the less
-    the longer the question is."""
+def signs(question: str, hits: Sequence[Hit]) -> Signs:
+    """Of hits in their order, at least one."""
+    texts = [" ".join((hit.title, *hit.heading_path, hit.text)) for hit in hits[:FIRST]]
     cosine = max(hit.scores.get("dense", 0.0) for hit in hits)
-    words = content_words(question)
+    return Signs(cosine, _likeness(question, texts), _uncounted(question, texts))
+
+
+def _likeness(question: str, texts: Sequence[str]) -> float:
+    words = telling_words(question)
     if not words:
-        return cosine, 0.0
-    held = content_words(" ".join(" ".join((hit.title, *hit.heading_path, hit.text)) for hit in hits[:3]))
-    weight = 1 / (1 + (len(words) / LONG_QUESTION) ** 2)
-    return cosine, weight * (len(words & held) / len(words) - USUAL_COVERAGE)
+        return 0.0
+    best = max(sum(best_likeness(words, telling_words(text))) for text in texts) / len(words)
+    return (best - USUAL_LIKENESS) / (1 + (len(words) / LONG_QUESTION) ** 2)
+
+
+def _uncounted(question: str, texts: Sequence[str]) -> float:
+    """How far what the question wants counted is from all words of sentences that have an amount."""
+    asked = COUNTED.search(question)
+    if asked is None:
+        return 0.0
+    sentences = (text[start:end] for text in texts for start, end in sentence_spans(text))
+    beside = {word for each in sentences if AMOUNT.search(each) for word in telling_words(each)}
+    return 1 - max(0.0, *best_likeness([asked.group(1).lower()], beside))
 
 
 def says_unknown(text: str) -> bool:

