@@ -12,9 +12,12 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from assistant.errors import EmptyQuestion, QuestionTooLong, UnknownConversation
 from assistant.models import Message
+from assistant.pipeline.answer import FAILURES
 
 DOUBTS: dict[str, Promise] = {
     "no_citation": _("No article was cited for this sentence."),
@@ -74,6 +77,13 @@ class Turn:
     nearest: list[dict[str, str]] = field(default_factory=list)
     extractive: bool = False
     thumb: str = ""
+
+
+def failures() -> dict[str, str]:
+    """Why a question got no answer, by code and in the reader's language. What is not in it is told
+    as any failure is."""
+    refused = {each.code: each.detail for each in (EmptyQuestion, QuestionTooLong, UnknownConversation)}
+    return {code: gettext(text) for code, text in (FAILURES | refused).items()}
 
 
 def article_href(slug: str, citation: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ from accounts.tenancy import identity_scope, tenant_scope
 from assistant.errors import AssistantError
 from assistant.models import Conversation, Feedback, Message
 from assistant.pipeline.answer import Ask, answer
-from assistant.presenting import DOUBT, DOUBTS, REASONS, turns
+from assistant.presenting import DOUBT, DOUBTS, REASONS, failures, turns
 from assistant.reading import article_html
 from assistant.signals import person_requested
 from assistant.theming import stylesheet
@@ -119,7 +119,7 @@ def ask_plainly(request: HttpRequest, actor: Actor) -> HttpResponse:
     try:
         conversation = async_to_sync(_conclude)(asked)
     except AssistantError as error:
-        messages.error(request, str(error))
+        messages.error(request, failures().get(error.code, error.detail))
         return redirect("portal:ask", actor.tenant_slug)
     return redirect("portal:conversation", actor.tenant_slug, conversation)
 
@@ -281,5 +281,6 @@ def _words() -> dict[str, Any]:
         "source": _("Source %(n)s"),
         "doubt": str(DOUBT),
         "doubts": {code: str(text) for code, text in DOUBTS.items()},
+        "failures": failures(),
         "failed": _("No answer could be written just now. Your question is saved; try again, or ask a person."),
     }

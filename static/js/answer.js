@@ -144,9 +144,9 @@ export class Turn {
     this.#nearest(answer.nearest ?? []);
   }
 
-  fail(detail) {
+  fail(why) {
     this.status = "failed";
-    this.element.querySelector(".failure").textContent = detail || words.failed;
+    this.element.querySelector(".failure").textContent = why;
   }
 
   // What is copied: the words with [n], then the list of sources.
