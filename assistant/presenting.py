@@ -35,6 +35,7 @@ REASONS: list[tuple[str, Promise]] = [
 WORD = re.compile(r"[^\W_]+")
 BOLD = re.compile(r"\*\*(.+?)\*\*")
 MARKER = re.compile(r"[ \t]*\[(\d{1,3})\]")
+BULLET = re.compile(r"^[-*] ")  # of a list's item that is quoted alone
 BLANK_LINES = re.compile(r"\n\s*\n")
 
 
@@ -177,7 +178,11 @@ def _sentence(sentence: dict[str, Any], citations: list[dict[str, Any]], slug: s
     why: Promise | str = "" if sentence.get("supported") else DOUBTS.get(sentence.get("reason", ""), DOUBT)
     text = sentence["text"]
     return ShownSentence(
-        _runs(text), marks, why, text, [part.strip() for part in text.split("|")] if "|" in text else []
+        _runs(BULLET.sub("• ", text)),
+        marks,
+        why,
+        text,
+        [part.strip() for part in text.split("|")] if "|" in text else [],
     )
 
 

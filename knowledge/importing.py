@@ -79,12 +79,12 @@ def import_path(
 
 def _indexed(waiting: Sequence[str], tenant_id: int, rolls_back: bool) -> Iterator[list[str]]:
     """The states that groups of documents end in. While the model embeds one group, others are
-    converted and stored, so that it never waits for the database. In a transaction that `rolls_back`
-    there is one connection, and so one thread."""
+    converted and stored, and the books of a third are kept, so that it never waits for the database.
+    In a transaction that `rolls_back` there is one connection, and so one thread."""
     if rolls_back:
         yield from (tasks.index_documents(tenant_id, group, rolls_back=True) for group in _groups(waiting))
         return
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="citedesk-import") as model:
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="citedesk-import") as model:
         under_way: deque[tuple[tasks.Batch, Future[dict[str, str]]]] = deque()
         for group in _groups(waiting):
             batch = tasks.begin(tenant_id, group)
@@ -97,7 +97,7 @@ def _indexed(waiting: Sequence[str], tenant_id: int, rolls_back: bool) -> Iterat
 
 
 def _embedded(batch: tasks.Batch) -> dict[str, str]:
-    """In a thread of its own, whose connection goes back to the pool."""
+    """In another thread, whose connection goes back to the pool."""
     try:
         return tasks.embed(batch)
     finally:

@@ -53,7 +53,7 @@ function sentenceFor(base, sentence, citations) {
   if (sentence.text.includes("|")) {
     span.append(...sentence.text.split("|").map((part) => make("span", "cell", part.trim())));
   } else {
-    sentence.text.split(/\*\*(.+?)\*\*/).forEach((part, index) => {
+    sentence.text.replace(/^[-*] /, "• ").split(/\*\*(.+?)\*\*/).forEach((part, index) => {
       if (part) span.append(index % 2 ? make("strong", "", part) : part);
     });
   }
