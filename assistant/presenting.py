@@ -177,13 +177,8 @@ def _sentence(sentence: dict[str, Any], citations: list[dict[str, Any]], slug: s
     ]
     why: Promise | str = "" if sentence.get("supported") else DOUBTS.get(sentence.get("reason", ""), DOUBT)
     text = sentence["text"]
-    return ShownSentence(
-        _runs(BULLET.sub("• ", text)),
-        marks,
-        why,
-        text,
-        [part.strip() for part in text.split("|")] if "|" in text else [],
-    )
+    cells = [part.strip() for part in text.split("|")] if "|" in text else []
+    return ShownSentence(_runs(BULLET.sub("• ", text)), marks, why, text, cells)
 
 
 def _runs(text: str) -> list[tuple[str, bool]]:
