@@ -11,6 +11,7 @@ from accounts.models import Membership, Role, Tenant, User
 from accounts.permissions import actor_for
 from accounts.tenancy import tenant_scope
 from knowledge.importing import Report, import_path
+from knowledge.models import Visibility
 from tickets.actions import open_ticket
 from tickets.models import Ticket
 
@@ -73,12 +74,19 @@ def make_tenant(slug: str, knowledge_base: Path | None = None) -> tuple[Tenant, 
 
 
 def load(tenant: Tenant, knowledge_base: Path | None, *, quiet: bool = False) -> list[Report]:
-    """The help centre and Citedesk's own documentation, or `knowledge_base` in their place."""
+    """The help centre and, for agents and admins, Citedesk's own documentation; or `knowledge_base`
+    in their place. Larkspur's customers ask about Larkspur: what runs its desk is not for them."""
     if knowledge_base is not None:
         return [import_path(knowledge_base, tenant, source_name=knowledge_base.resolve().name, quiet=quiet)]
     return [
         import_path(HELP_CENTRE, tenant, source_name="Larkspur help centre", quiet=quiet),
-        import_path(settings.BASE_DIR / "docs", tenant, source_name="Citedesk documentation", quiet=quiet),
+        import_path(
+            settings.BASE_DIR / "docs",
+            tenant,
+            source_name="Citedesk documentation",
+            visibility=Visibility.INTERNAL,
+            quiet=quiet,
+        ),
     ]
 
 

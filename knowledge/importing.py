@@ -6,7 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,10 +41,17 @@ class Report:
 
 
 def import_path(
-    path: Path, tenant: Tenant, *, source_name: str, quiet: bool = False, rolls_back: bool = False
+    path: Path,
+    tenant: Tenant,
+    *,
+    source_name: str,
+    visibility: str = "",
+    quiet: bool = False,
+    rolls_back: bool = False,
 ) -> Report:
     """Follows `path` as the source `source_name`: new and changed files are indexed, unchanged
-    ones left alone, vanished ones removed. `rolls_back` says that the caller's transaction will."""
+    ones left alone, vanished ones removed. `visibility` is that of files which state none of their
+    own. `rolls_back` says that the caller's transaction will."""
     report, started = Report(), time.perf_counter()
     with tenant_scope(tenant.pk):
         source, _ = Source.objects.get_or_create(tenant=tenant, name=source_name)
@@ -56,7 +63,7 @@ def import_path(
                     _failed(report, *item)
                     continue
                 seen.add(item.external_id)
-                document = indexing.accept(source, item)
+                document = indexing.accept(source, replace(item, visibility=visibility))
                 if document is None:
                     report.counts["unchanged"] += 1
                 else:

@@ -74,6 +74,7 @@ def accept(source: Source, incoming: Incoming) -> Document | None:
         document.state == State.INDEXED
         and document.file.sha256 == digest
         and document.file.title == incoming.title[:500]
+        and document.file.visibility == incoming.visibility
         and document.url == (incoming.url or document.url)
     ):
         return None
@@ -82,7 +83,13 @@ def accept(source: Source, incoming: Incoming) -> Document | None:
     document.visibility = incoming.visibility or document.visibility
     document.state, document.error_code, document.error_hint, document.lease_until = State.PENDING, "", "", None
     document.save()
-    content = {"name": incoming.name, "title": incoming.title[:500], "data": incoming.data, "sha256": digest}
+    content = {
+        "name": incoming.name,
+        "title": incoming.title[:500],
+        "visibility": incoming.visibility,
+        "data": incoming.data,
+        "sha256": digest,
+    }
     if known:
         StoredFile.objects.filter(document=document).update(**content)
     else:

@@ -88,12 +88,14 @@ class Document(TenantModel):
 
 class StoredFile(TenantModel):
     """The bytes of a document as they came; in the database, so that every worker has them and
-    they are committed together with the row that asks for their conversion. `title` is the one that
-    the source gave; without it the document's own counts."""
+    they are committed together with the row that asks for their conversion. `title` and `visibility`
+    are those that the source gave; without the one the document's own title counts, and a visibility
+    that the document states for itself always does."""
 
     document = models.OneToOneField(Document, on_delete=models.CASCADE, related_name="file")
     name = models.CharField(max_length=500)
     title = models.CharField(max_length=500, blank=True)
+    visibility = models.CharField(max_length=10, choices=Visibility, blank=True)
     media_type = models.CharField(max_length=100, blank=True)
     data = models.BinaryField()
     sha256 = models.CharField(max_length=64)

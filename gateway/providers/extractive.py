@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from itertools import zip_longest
 
 from gateway.errors import Unsupported
 from gateway.profiles import ModelProfile
@@ -24,10 +25,10 @@ Embed = Callable[[list[str]], Awaitable[list[list[float]]]]
 Vector = Sequence[float]
 
 MAX_UNITS = 40  # that are embedded: a unit costs about 8 ms on two cores
-MAX_QUOTES = 4
-MAX_OF_SOURCE = 2
+MAX_QUOTES = 6
+MAX_OF_BEST, MAX_OF_OTHERS = 2, 1  # quotes of one source
 SAME = 0.95  # cosine of two units that say the same
-RELATIVE_CUT = 0.72  # of the best unit's score
+RELATIVE_CUT = 0.66  # of the best unit's score
 LEAD_IN_CUT = 0.9  # a lead-in brings its whole list along
 DIVERSITY = 0.3
 COSINE, OVERLAP, RANK = 0.65, 0.25, 0.10
@@ -67,21 +68,20 @@ class ExtractiveProvider:
 
     async def _choose(self, question: str, sources: Sequence[Source]) -> list[Unit]:
         words = content_words(question)
-        units = [unit for rank, source in enumerate(sources) for unit in units_of(source, rank)]
-        units = [unit for unit in units if unit.answers]
-        units.sort(key=lambda unit: (-_overlap(unit, words) + 0.08 * unit.rank, unit.rank, unit.position))
-        units = units[:MAX_UNITS]
+        units = _worth_comparing(sources, words)
         if not units:
             return []
-        asked, *vectors = await self._embedded([question, *(f"{unit.source.title}: {unit.text}" for unit in units)])
+        asked, *vectors = await self._embedded([question, *map(_with_headings, units)])
         scores = [
             COSINE * _dot(asked, vector) + OVERLAP * _overlap(unit, words) + RANK / (1 + unit.rank)
             for unit, vector in zip(units, vectors, strict=True)
         ]
-        best = max(range(len(units)), key=scores.__getitem__)
-        if units[best].is_numbered or (units[best].is_step and HOW.search(question)):
-            return steps_around(units[best])
-        return in_context(_diverse(units, vectors, scores))
+        best = units[max(range(len(units)), key=scores.__getitem__)]
+        if not (best.is_numbered or (best.is_step and HOW.search(question))):
+            return in_context(_diverse(units, vectors, scores))
+        steps = steps_around(best)
+        beside = [unit for unit in _diverse(units, vectors, scores) if unit.rank != best.rank]
+        return steps + in_context(beside)
 
     async def _embedded(self, texts: list[str]) -> list[Vector]:
         missing = [text for text in dict.fromkeys(texts) if text not in self._vectors]
@@ -93,8 +93,29 @@ class ExtractiveProvider:
         return found
 
 
+def _worth_comparing(sources: Sequence[Source], words: frozenset[str]) -> list[Unit]:
+    """The units of every source that hold most of the question's words, as many of each source: a
+    sentence that answers in other words than the question's has its turn as well."""
+    by_source = [
+        sorted(
+            (unit for unit in units_of(source, rank) if unit.answers),
+            key=lambda unit: (-_overlap(unit, words), unit.position),
+        )
+        for rank, source in enumerate(sources)
+    ]
+    turns = [unit for turn in zip_longest(*by_source) for unit in turn if unit is not None]
+    return turns[:MAX_UNITS]
+
+
+def _with_headings(unit: Unit) -> str:
+    """What is compared with the question: a sentence seldom says what it is about."""
+    source = unit.source
+    return f"{source.title} › {source.heading}: {unit.text}" if source.heading else f"{source.title}: {unit.text}"
+
+
 def _diverse(units: list[Unit], vectors: list[Vector], scores: list[float]) -> list[Unit]:
-    """The best units that do not say the same again, at most `MAX_OF_SOURCE` of one source."""
+    """The best units that do not say the same again, most of them from the best unit's source: the
+    others are there for what it does not hold."""
     top = max(scores)
     cuts = [LEAD_IN_CUT if unit.leads_in else RELATIVE_CUT for unit in units]
     left = [i for i, unit in enumerate(units) if scores[i] >= cuts[i] * top and not unit.is_numbered]
@@ -103,7 +124,8 @@ def _diverse(units: list[Unit], vectors: list[Vector], scores: list[float]) -> l
         likeness = {i: max((_dot(vectors[i], vectors[j]) for j in chosen), default=0.0) for i in left}
         best = max(left, key=lambda i: scores[i] - DIVERSITY * likeness[i])
         chosen.append(best)
-        full = sum(units[i].rank == units[best].rank for i in chosen) >= MAX_OF_SOURCE
+        room = MAX_OF_BEST if units[best].rank == units[chosen[0]].rank else MAX_OF_OTHERS
+        full = sum(units[i].rank == units[best].rank for i in chosen) >= room
         left = [i for i in left if i != best and not (full and units[i].rank == units[best].rank)]
         left = [
             i for i in left if _dot(vectors[i], vectors[best]) < SAME or _numbers(units[i]) != _numbers(units[best])

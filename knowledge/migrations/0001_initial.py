@@ -166,6 +166,14 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("name", models.CharField(max_length=500)),
                 ("title", models.CharField(blank=True, max_length=500)),
+                (
+                    "visibility",
+                    models.CharField(
+                        blank=True,
+                        choices=[("public", "public"), ("signed_in", "signed in"), ("internal", "internal")],
+                        max_length=10,
+                    ),
+                ),
                 ("media_type", models.CharField(blank=True, max_length=100)),
                 ("data", models.BinaryField()),
                 ("sha256", models.CharField(max_length=64)),

@@ -19,6 +19,7 @@ from knowledge.models import TERM_SPACE
 
 K1, B, AVERAGE_TERMS = 1.2, 0.6, 70
 CONFIGURATION = "english"
+MOST = K1 + 1  # no term's saturated frequency reaches it
 
 # sparsevec counts dimensions from 1.
 HASH = "(('x' || substr(md5(lexeme), 1, 7))::bit(28)::int + 1)"
@@ -39,12 +40,24 @@ WEIGHTS = f"""(
 )"""
 
 # Adds `sign` to the count of every term of passages of one version; terms in order, so that two
-# writers never wait for each other in a circle.
+# writers never wait for each other in a circle. Nothing within `COUNT_LATER`.
 COUNT_TERMS = f"""
     INSERT INTO knowledge_termcount (tenant_id, term, passages)
     SELECT p.tenant_id, {HASH}, %(sign)s * count(*)
     FROM knowledge_passage p, unnest(p.keywords)
-    WHERE p.version_id = %(version)s
+    WHERE p.version_id = %(version)s AND current_setting('citedesk.count_later', true) IS DISTINCT FROM 'on'
     GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (tenant_id, term) DO UPDATE SET passages = knowledge_termcount.passages + excluded.passages
+"""
+
+# For one transaction that takes in thousands of documents of a new tenant. A count that is updated
+# again and again within one transaction leaves versions that cannot be cleared away before its end,
+# and each update reads them all. `COUNT_ALL` then counts the tenant's passages at once.
+COUNT_LATER = "SELECT set_config('citedesk.count_later', 'on', true)"
+COUNT_ALL = f"""
+    INSERT INTO knowledge_termcount (tenant_id, term, passages)
+    SELECT p.tenant_id, {HASH}, count(*)
+    FROM knowledge_passage p, unnest(p.keywords)
+    WHERE p.tenant_id = %(tenant)s
+    GROUP BY 1, 2
 """

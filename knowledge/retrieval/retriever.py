@@ -15,7 +15,7 @@ from typing import Any, Literal
 from django.db import connection
 
 from knowledge.models import TERM_SPACE
-from knowledge.retrieval.keyword import CONFIGURATION, HASH
+from knowledge.retrieval.keyword import CONFIGURATION, HASH, MOST
 from knowledge.retrieval.language import is_english, spaced
 from knowledge.retrieval.ranker import UNTITLED, Question, hybrid, ranked
 from knowledge.types import Hit
@@ -30,13 +30,16 @@ WITH asked AS MATERIALIZED (
 ), corpus AS MATERIALIZED (
     SELECT count(*)::float AS passages FROM knowledge_passage WHERE tenant_id = %(tenant)s
 ), idf AS MATERIALIZED (
-    SELECT term, round(ln(1 + (corpus.passages - t.passages + 0.5) / (t.passages + 0.5))::numeric, 4) AS weight
-    FROM asked JOIN knowledge_termcount t USING (term), corpus
-    WHERE t.tenant_id = %(tenant)s AND t.passages > 0
-    GROUP BY term, t.passages, corpus.passages
+    SELECT term, round(ln(1 + (corpus.passages - counted.passages + 0.5) / (counted.passages + 0.5))::numeric, 4)
+               AS weight
+    FROM corpus, (SELECT DISTINCT term FROM asked) AS terms, LATERAL (
+        SELECT coalesce(sum(passages), 0) AS passages FROM knowledge_termcount t
+        WHERE t.tenant_id = %(tenant)s AND t.term = terms.term
+    ) AS counted
 ), question AS MATERIALIZED (
     SELECT ('{{' || coalesce(string_agg(term || ':' || weight, ',' ORDER BY term), '') || '}}/{TERM_SPACE}')::sparsevec
                AS weights,
+           coalesce(sum(weight), 0) * {MOST} AS most,
            (SELECT string_agg(quote_literal(lexeme), ' | ') FROM asked)::tsquery AS terms
     FROM idf WHERE weight > 0
 ), dense AS MATERIALIZED (
@@ -56,7 +59,7 @@ SELECT p.id, p.document_id::text, p.version_id::text, d.title, d.url, p.visibili
        -(p.weights <#> question.weights) AS keyword,
        1 - (coalesce(d.embedding, p.embedding) <=> %(vector)s::halfvec) AS document,
        coalesce(1 - (d.title_embedding <=> %(vector)s::halfvec), {UNTITLED}) AS title,
-       (SELECT count(*) FROM asked) AS terms
+       (SELECT count(*) FROM asked) AS terms, question.most
 FROM candidate JOIN knowledge_passage p USING (id) JOIN knowledge_document d ON d.id = p.document_id, question
 """
 
@@ -100,7 +103,12 @@ def search(
         rows = cursor.fetchall()
     if not rows:
         return []
-    asked = Question(terms=rows[0][15], english=is_english(question), best_keyword=max(float(row[12]) for row in rows))
+    asked = Question(
+        terms=rows[0][15],
+        english=is_english(question),
+        best_keyword=max(float(row[12]) for row in rows),
+        most_keyword=float(rows[0][16]),
+    )
     return [_hit(row, asked) for row in rows]
 
 
@@ -113,7 +121,14 @@ def ordered(found: Sequence[Hit], stage: Stage) -> list[Hit]:
 
 def _hit(row: tuple[Any, ...], asked: Question) -> Hit:
     dense, keyword, document, title = map(float, row[11:15])
-    order = ranked(asked, dense, keyword, document, title)
+    signs = {
+        "dense": dense,
+        "share": asked.share(keyword),
+        "coverage": asked.coverage(keyword),
+        "document": document,
+        "title": title,
+    }
+    order = ranked(asked, signs)
     return Hit(
         passage_id=row[0],
         document=row[1],
@@ -127,13 +142,5 @@ def _hit(row: tuple[Any, ...], asked: Question) -> Hit:
         heading_path=tuple(json.loads(row[9])),
         page=row[10],
         score=order,
-        scores={
-            "dense": dense,
-            "keyword": keyword,
-            "share": asked.share(keyword),
-            "document": document,
-            "title": title,
-            "hybrid": hybrid(asked, dense, keyword),
-            "ranked": order,
-        },
+        scores={**signs, "keyword": keyword, "hybrid": hybrid(asked, dense, keyword), "ranked": order},
     )

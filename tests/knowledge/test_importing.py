@@ -79,3 +79,17 @@ def test_a_number_is_not_embedded_as_a_title_but_words_are(cast: Cast, tmp_path:
     assert numbered.embedding is not None
     assert named.title == "Reset your hub"
     assert named.title_embedding is not None
+
+
+def test_files_that_state_no_visibility_get_that_of_their_import(cast: Cast, tmp_path: Path) -> None:
+    (tmp_path / "desk.md").write_text("# Desk\n\nHow the desk is run, for those who run it.\n")
+    (tmp_path / "open.md").write_text("---\nvisibility: public\n---\n# Hours\n\nWe are open from nine to five.\n")
+
+    def visibilities(visibility: str) -> list[tuple[str, str]]:
+        import_path(tmp_path, cast.acme, source_name="handbook", visibility=visibility, quiet=True)
+        with tenant_scope(cast.acme.pk):
+            rows = Passage.objects.order_by("document__external_id")
+            return list(rows.values_list("document__external_id", "visibility"))
+
+    assert visibilities("internal") == [("desk.md", "internal"), ("open.md", "public")]
+    assert visibilities("signed_in") == [("desk.md", "signed_in"), ("open.md", "public")]

@@ -103,15 +103,37 @@ def test_only_scripts_without_spaces_are_cut() -> None:
     assert spaced("退货单").split() == ["退货", "货单"]
 
 
+def _question(terms: int = 5, *, english: bool = True, best: float = 4.0) -> Question:
+    return Question(terms=terms, english=english, best_keyword=best, most_keyword=20.0)
+
+
 def test_a_keyword_match_says_less_the_longer_the_question() -> None:
-    short, long = (Question(terms=terms, english=True, best_keyword=4.0) for terms in (5, 50))
+    short, long = _question(5), _question(50)
     assert hybrid(short, 0.5, 4.0) > hybrid(long, 0.5, 4.0) > hybrid(long, 0.5, 0.0)
     assert short.share(4.0) == 1.0
-    assert Question(terms=3, english=True, best_keyword=0.0).share(0.0) == 0.0
+    assert _question(best=0.0).share(0.0) == 0.0
 
 
-def test_the_whole_document_and_its_title_count() -> None:
-    question = Question(terms=5, english=True, best_keyword=4.0)
-    plain = ranked(question, dense=0.5, keyword=1.0, document=0.4, title=0.3)
-    assert ranked(question, dense=0.5, keyword=1.0, document=0.5, title=0.3) > plain
-    assert ranked(question, dense=0.5, keyword=1.0, document=0.4, title=0.4) > plain
+SIGNS = {"dense": 0.5, "share": 0.2, "coverage": 0.1, "document": 0.4, "title": 0.3}
+
+
+@pytest.mark.parametrize("sign", ["dense", "share", "document", "title"])
+def test_each_sign_speaks_for_a_passage(sign: str) -> None:
+    assert ranked(_question(), {**SIGNS, sign: 0.6}) > ranked(_question(), SIGNS)
+
+
+def test_in_another_language_a_match_of_one_stray_word_says_little() -> None:
+    question = _question(english=False, best=2.0)
+    whole, stray = question.coverage(18.0), question.coverage(2.0)
+    assert question.share(2.0) == 1.0
+    assert (whole, stray) == (0.9, 0.1)
+    near = ranked(question, {**SIGNS, "dense": 0.6, "document": 0.6, "coverage": 0.0})
+    assert ranked(question, {**SIGNS, "coverage": whole}) > near
+
+
+def test_a_word_that_no_article_has_lowers_the_coverage_of_all(cast: Cast, learn: Learn) -> None:
+    learn(("Refunds", "Refunds are paid within 30 days."), ("Parcels", "Parcels travel by rail."))
+    (known,) = _ask(cast.acme, "refunds paid", stage="keyword")
+    (with_unknown,) = _ask(cast.acme, "refunds paid zanzibar", stage="keyword")
+    assert known.scores["keyword"] == with_unknown.scores["keyword"]
+    assert 1 >= known.scores["coverage"] > with_unknown.scores["coverage"] > 0

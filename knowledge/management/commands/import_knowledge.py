@@ -1,4 +1,4 @@
-"""manage.py import_knowledge PATH --tenant SLUG [--source NAME] [--json]"""
+"""manage.py import_knowledge PATH --tenant SLUG [--source NAME] [--visibility WHO] [--json]"""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from accounts.commands import DatabaseCommand
 from accounts.models import Tenant
 from knowledge.importing import import_path
+from knowledge.models import Visibility
 
 
 class Command(DatabaseCommand):
@@ -22,13 +23,15 @@ class Command(DatabaseCommand):
         parser.add_argument("path", type=Path)
         parser.add_argument("--tenant", required=True, help="made where there is none yet")
         parser.add_argument("--source", default="", help="the source's name; the path's own by default")
+        parser.add_argument("--visibility", choices=Visibility.values, default="", help="of files that state none")
         parser.add_argument("--json", action="store_true")
 
-    def handle(self, *args: Any, path: Path, tenant: str, source: str, **options: Any) -> None:
+    def handle(self, *args: Any, path: Path, tenant: str, source: str, visibility: str, **options: Any) -> None:
         if not path.exists():
             raise CommandError(f"{path} does not exist")
         found = _tenant(tenant)
-        report = import_path(path, found, source_name=source or path.resolve().name, quiet=options["json"])
+        name = source or path.resolve().name
+        report = import_path(path, found, source_name=name, visibility=visibility, quiet=options["json"])
         if options["json"]:
             self.stdout.write(json.dumps(report.as_json(), ensure_ascii=False))
             return
