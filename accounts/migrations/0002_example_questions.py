@@ -4,15 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='tenant',
-            name='example_questions',
-            field=models.TextField(blank=True, help_text='One on each line. Without any, titles of articles are shown.', verbose_name='example questions'),
+            model_name="tenant",
+            name="example_questions",
+            field=models.TextField(
+                blank=True,
+                help_text="One on each line. Without any, titles of articles are shown.",
+                verbose_name="example questions",
+            ),
         ),
     ]
