@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 KB ?=
 
-.PHONY: run test quick lint fmt setup setup-test reset lock
+.PHONY: run test quick lint fmt messages setup setup-test reset lock
 
 run: setup  ## serve Citedesk with the demo help centre, or with KB=PATH
 	$(BIN)/python manage.py serve $(if $(KB),--kb "$(KB)")
@@ -37,6 +37,13 @@ fmt: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/djlint templates --reformat --quiet
+
+# The compiled catalogue is committed, so that neither set-up nor the image needs gettext; a test
+# compares it with its source. Finding new strings does need it (Debian's package gettext).
+messages: setup  ## after a change of a string that people read: finds new ones, compiles the German ones
+	$(BIN)/python manage.py makemessages --locale de --no-wrap --no-location --no-obsolete \
+		--ignore .venv --ignore tests --ignore bench
+	$(BIN)/pybabel compile --domain django --directory templates/locale --statistics
 
 lock:  ## pins what is installed; run after a change of pyproject.toml
 	$(BIN)/pip freeze --exclude torch | sort > requirements.lock

@@ -22,7 +22,7 @@ from accounts.tenancy import current_tenants
 @admin.register(Tenant)
 class TenantAdmin(TenantScopedAdmin):
     list_display = ("name", "slug", "signup_open", "suspended_at", "created_at")
-    fields = ("name", "slug", "accent", "signup_open", "suspended_at")
+    fields = ("name", "slug", "accent", "example_questions", "signup_open", "suspended_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
         return Tenant.objects.filter(pk__in=current_tenants())

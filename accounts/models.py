@@ -26,6 +26,9 @@ class Tenant(models.Model):
     accent = models.CharField(
         _("accent colour"), max_length=7, default="#2457c5", validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$")]
     )
+    example_questions = models.TextField(
+        _("example questions"), blank=True, help_text=_("One on each line. Without any, titles of articles are shown.")
+    )
     signup_open = models.BooleanField(_("customers may sign up"), default=True)
     suspended_at = models.DateTimeField(_("suspended"), null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -60,14 +60,18 @@ def key_scope(prefix: str) -> Iterator[None]:
 
 @contextmanager
 def _setting(name: str, value: str) -> Iterator[None]:
+    nested = connection.in_atomic_block  # else nothing is set yet, and the transaction's end unsets it
     with transaction.atomic():
+        before = ""
         with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting(%s, true)", [name])
-            before = (cursor.fetchone() or [""])[0] or ""
+            if nested:
+                cursor.execute("SELECT current_setting(%s, true)", [name])
+                before = (cursor.fetchone() or [""])[0] or ""
             cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
         yield
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config(%s, %s, true)", [name, before])
+        if nested:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config(%s, %s, true)", [name, before])
 
 
 async def in_tenant(tenant_id: int, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -8,11 +8,13 @@ AssistantError
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_noop
+
 
 class AssistantError(Exception):
     code = "assistant_error"
     retryable = False
-    detail = "The question could not be taken."
+    detail = gettext_noop("The question could not be taken.")
 
     def __init__(self, detail: str = "") -> None:
         self.detail = detail or type(self).detail
@@ -21,13 +23,14 @@ class AssistantError(Exception):
 
 class EmptyQuestion(AssistantError):
     code = "empty_question"
-    detail = "Write a question first."
+    detail = gettext_noop("Write a question first.")
 
 
 class QuestionTooLong(AssistantError):
     code = "question_too_long"
+    detail = gettext_noop("This question is too long. Shorten it, or write to a person.")
 
 
 class UnknownConversation(AssistantError):
     code = "not_found"
-    detail = "There is no such conversation."
+    detail = gettext_noop("There is no such conversation.")

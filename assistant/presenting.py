@@ -12,9 +12,12 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from assistant.errors import EmptyQuestion, QuestionTooLong, UnknownConversation
 from assistant.models import Message
+from assistant.pipeline.answer import FAILURES
 
 DOUBTS: dict[str, Promise] = {
     "no_citation": _("No article was cited for this sentence."),
@@ -32,6 +35,7 @@ REASONS: list[tuple[str, Promise]] = [
 WORD = re.compile(r"[^\W_]+")
 BOLD = re.compile(r"\*\*(.+?)\*\*")
 MARKER = re.compile(r"[ \t]*\[(\d{1,3})\]")
+BULLET = re.compile(r"^[-*] ")  # of a list's item that is quoted alone
 BLANK_LINES = re.compile(r"\n\s*\n")
 
 
@@ -74,6 +78,13 @@ class Turn:
     nearest: list[dict[str, str]] = field(default_factory=list)
     extractive: bool = False
     thumb: str = ""
+
+
+def failures() -> dict[str, str]:
+    """Why a question got no answer, by code and in the reader's language. What is not in it is told
+    as any failure is."""
+    refused = {each.code: each.detail for each in (EmptyQuestion, QuestionTooLong, UnknownConversation)}
+    return {code: gettext(text) for code, text in (FAILURES | refused).items()}
 
 
 def article_href(slug: str, citation: dict[str, Any]) -> str:
@@ -166,9 +177,8 @@ def _sentence(sentence: dict[str, Any], citations: list[dict[str, Any]], slug: s
     ]
     why: Promise | str = "" if sentence.get("supported") else DOUBTS.get(sentence.get("reason", ""), DOUBT)
     text = sentence["text"]
-    return ShownSentence(
-        _runs(text), marks, why, text, [part.strip() for part in text.split("|")] if "|" in text else []
-    )
+    cells = [part.strip() for part in text.split("|")] if "|" in text else []
+    return ShownSentence(_runs(BULLET.sub("• ", text)), marks, why, text, cells)
 
 
 def _runs(text: str) -> list[tuple[str, bool]]:

@@ -23,7 +23,7 @@ from accounts.tenancy import identity_scope, tenant_scope
 from assistant.errors import AssistantError
 from assistant.models import Conversation, Feedback, Message
 from assistant.pipeline.answer import Ask, answer
-from assistant.presenting import DOUBT, DOUBTS, REASONS, turns
+from assistant.presenting import DOUBT, DOUBTS, REASONS, failures, turns
 from assistant.reading import article_html
 from assistant.signals import person_requested
 from assistant.theming import stylesheet
@@ -119,7 +119,7 @@ def ask_plainly(request: HttpRequest, actor: Actor) -> HttpResponse:
     try:
         conversation = async_to_sync(_conclude)(asked)
     except AssistantError as error:
-        messages.error(request, str(error))
+        messages.error(request, failures().get(error.code, error.detail))
         return redirect("portal:ask", actor.tenant_slug)
     return redirect("portal:conversation", actor.tenant_slug, conversation)
 
@@ -238,10 +238,14 @@ def _number(text: str | None) -> int:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _examples(actor: Actor) -> list[str]:
-    """Titles of public articles, spread over the help centre; those that ask come first."""
+def _examples(actor: Actor, tenant: Tenant) -> list[str]:
+    """The tenant's own, or titles of public articles, spread over the help centre; those that ask
+    come first. None without articles: nothing could be answered."""
     readable = Document.objects.visible_to(actor).exclude(current_version=None).exclude(visibility="internal")
     titles = list(readable.order_by("external_id").values_list("title", flat=True)[:2000])
+    own = [line.strip() for line in tenant.example_questions.splitlines() if line.strip()]
+    if own and titles:
+        return own[:EXAMPLES]
     asking = [title for title in titles if title.rstrip().endswith("?")]
     chosen = asking if len(asking) >= EXAMPLES else titles
     step = max(1, len(chosen) // EXAMPLES)
@@ -250,12 +254,13 @@ def _examples(actor: Actor) -> list[str]:
 
 def _portal_context(actor: Actor, conversation: Conversation | None = None) -> dict[str, Any]:
     own = Conversation.objects.filter(user_id=actor.user_id)
+    tenant = Tenant.objects.get(pk=actor.tenant_id)
     return {
-        "tenant": Tenant.objects.get(pk=actor.tenant_id),
+        "tenant": tenant,
         "actor": actor,
         "conversation": conversation,
         "history": list(own[:HISTORY_LENGTH]),
-        "example_questions": [] if conversation else _examples(actor),
+        "example_questions": [] if conversation else _examples(actor, tenant),
         "reasons": REASONS,
         "words": _words(),
     }
@@ -281,5 +286,6 @@ def _words() -> dict[str, Any]:
         "source": _("Source %(n)s"),
         "doubt": str(DOUBT),
         "doubts": {code: str(text) for code, text in DOUBTS.items()},
+        "failures": failures(),
         "failed": _("No answer could be written just now. Your question is saved; try again, or ask a person."),
     }

@@ -18,6 +18,12 @@ from tickets.models import Ticket
 HELP_CENTRE = settings.BASE_DIR / "knowledge" / "demo" / "help_centre"
 CAST = (("customer", Role.CUSTOMER), ("agent", Role.AGENT), ("admin", Role.ADMIN))
 
+EXAMPLES = (
+    "Can I get a refund for a yearly plan?",
+    "How do I stop sharing a folder?",
+    "What happens to my files when I delete my account?",
+    "How do I get an invoice with my VAT number?",
+)
 TICKETS = (
     (
         "Hub blinks amber",
@@ -47,9 +53,14 @@ TICKETS = (
 )
 
 
-def make_tenant(slug: str) -> tuple[Tenant, dict[str, str]]:
-    """The tenant, and the passwords of those of its cast that were made just now, by e-mail."""
-    tenant, _ = Tenant.objects.get_or_create(slug=slug, defaults={"name": "Larkspur"})
+def make_tenant(slug: str, knowledge_base: Path | None = None) -> tuple[Tenant, dict[str, str]]:
+    """The tenant, called after its knowledge base where that is not the demo's, and the passwords of
+    those of its cast that were made just now, by e-mail."""
+    if knowledge_base is None:
+        defaults = {"name": "Larkspur", "example_questions": "\n".join(EXAMPLES)}
+    else:
+        defaults = {"name": knowledge_base.resolve().stem.replace("_", " ").replace("-", " ").title()[:120]}
+    tenant, _ = Tenant.objects.get_or_create(slug=slug, defaults=defaults)
     passwords: dict[str, str] = {}
     for name, role in CAST:
         email = f"{name}@{slug}.example"

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db import connections
 from tqdm import tqdm
 
 from accounts.models import Tenant
 from accounts.tenancy import tenant_scope
-from knowledge import indexing
+from knowledge import indexing, tasks
 from knowledge.errors import KnowledgeError
 from knowledge.loading import incoming
 from knowledge.models import Document, Passage, Source, State
-from knowledge.tasks import index_documents
 
-TOGETHER = 32  # documents; their passages are embedded in one call
+TOGETHER = 16  # documents; their passages are embedded in one call
+T = TypeVar("T")
+AHEAD = 2  # groups that are converted and wait for the model
 
 
 @dataclass
@@ -51,41 +56,66 @@ def import_path(
     with tenant_scope(tenant.pk):
         source, _ = Source.objects.get_or_create(tenant=tenant, name=source_name)
     seen, waiting = set(), []
-    for item in incoming(path):
-        if isinstance(item, tuple):
-            name, error = item
-            _failed(report, name, error)
-            continue
-        seen.add(item.external_id)
+    for group in _groups(incoming(path)):
         with tenant_scope(tenant.pk):
-            document = indexing.accept(source, replace(item, visibility=visibility))
-        if document is None:
-            report.counts["unchanged"] += 1
-        else:
-            waiting.append(str(document.pk))
-    _index(
-        report, waiting, tenant, tqdm(total=len(waiting), desc=source_name, unit="article", disable=quiet), rolls_back
-    )
+            for item in group:
+                if isinstance(item, tuple):
+                    _failed(report, *item)
+                    continue
+                seen.add(item.external_id)
+                document = indexing.accept(source, replace(item, visibility=visibility))
+                if document is None:
+                    report.counts["unchanged"] += 1
+                else:
+                    waiting.append(str(document.pk))
+    with tqdm(total=len(waiting), desc=source_name, unit="article", disable=quiet) as bar:
+        for states in _indexed(waiting, tenant.pk, rolls_back):
+            report.counts.update(states)
+            bar.update(len(states))
     with tenant_scope(tenant.pk):
         gone = Document.objects.filter(source=source).exclude(external_id__in=seen)
         report.counts["removed"] = gone.count()
         for document in gone:
             indexing.remove(document)
+        for row in Document.objects.filter(pk__in=waiting, state=State.FAILED).order_by("external_id"):
+            report.failures.append({"name": row.external_id, "code": row.error_code, "hint": row.error_hint})
         report.passages = Passage.objects.filter(document__source=source).count()
     report.seconds = time.perf_counter() - started
     return report
 
 
-def _index(report: Report, waiting: list[str], tenant: Tenant, bar: tqdm[Any], rolls_back: bool) -> None:
-    with bar:
-        for first in range(0, len(waiting), TOGETHER):
-            together = waiting[first : first + TOGETHER]
-            states = index_documents(tenant.pk, together, rolls_back=rolls_back)
-            report.counts.update(states)
-            bar.update(len(together))
-    with tenant_scope(tenant.pk):
-        for row in Document.objects.filter(pk__in=waiting, state=State.FAILED).order_by("external_id"):
-            report.failures.append({"name": row.external_id, "code": row.error_code, "hint": row.error_hint})
+def _indexed(waiting: Sequence[str], tenant_id: int, rolls_back: bool) -> Iterator[list[str]]:
+    """The states that groups of documents end in. While the model embeds one group, others are
+    converted and stored, and the books of a third are kept, so that it never waits for the database.
+    In a transaction that `rolls_back` there is one connection, and so one thread."""
+    if rolls_back:
+        yield from (tasks.index_documents(tenant_id, group, rolls_back=True) for group in _groups(waiting))
+        return
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="citedesk-import") as model:
+        under_way: deque[tuple[tasks.Batch, Future[dict[str, str]]]] = deque()
+        for group in _groups(waiting):
+            batch = tasks.begin(tenant_id, group)
+            under_way.append((batch, model.submit(_embedded, batch)))
+            if len(under_way) > AHEAD:
+                batch, vectors = under_way.popleft()
+                yield tasks.finish(batch, vectors.result())
+        for batch, vectors in under_way:
+            yield tasks.finish(batch, vectors.result())
+
+
+def _embedded(batch: tasks.Batch) -> dict[str, str]:
+    """In another thread, whose connection goes back to the pool."""
+    try:
+        return tasks.embed(batch)
+    finally:
+        connections.close_all()
+
+
+def _groups(items: Iterable[T]) -> Iterator[list[T]]:
+    """Of at most `TOGETHER`, as they come."""
+    rest = iter(items)
+    while group := list(islice(rest, TOGETHER)):
+        yield group
 
 
 def _failed(report: Report, name: str, error: Exception) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from gateway import client
@@ -61,8 +62,12 @@ def accept(source: Source, incoming: Incoming) -> Document | None:
     `sweep` finds the row (R2)."""
     digest = hashlib.sha256(incoming.data).hexdigest()
     document: Document | None = (
-        Document.objects.select_for_update().filter(source=source, external_id=incoming.external_id).first()
+        Document.objects.select_for_update(of=("self",))
+        .select_related("file")
+        .filter(source=source, external_id=incoming.external_id)
+        .first()
     )
+    known = document is not None
     if document is None:
         document = Document(tenant_id=source.tenant_id, source=source, external_id=incoming.external_id)
     elif (
@@ -78,36 +83,34 @@ def accept(source: Source, incoming: Incoming) -> Document | None:
     document.visibility = incoming.visibility or document.visibility
     document.state, document.error_code, document.error_hint, document.lease_until = State.PENDING, "", "", None
     document.save()
-    StoredFile.objects.update_or_create(
-        document=document,
-        defaults={
-            "tenant_id": source.tenant_id,
-            "name": incoming.name,
-            "title": incoming.title[:500],
-            "visibility": incoming.visibility,
-            "data": incoming.data,
-            "sha256": digest,
-        },
-    )
+    content = {
+        "name": incoming.name,
+        "title": incoming.title[:500],
+        "visibility": incoming.visibility,
+        "data": incoming.data,
+        "sha256": digest,
+    }
+    if known:
+        StoredFile.objects.filter(document=document).update(**content)
+    else:
+        StoredFile.objects.create(tenant_id=source.tenant_id, document=document, **content)
     return document
 
 
-def take_lease(document_id: object) -> Document | None:
-    """The document, if it waits and nobody else works on it (R3)."""
-    with transaction.atomic():
-        document: Document | None = Document.objects.select_for_update(skip_locked=True).filter(pk=document_id).first()
-        waiting = document is not None and (
-            document.state == State.PENDING
-            or (
-                document.state == State.INDEXING
-                and (document.lease_until is None or document.lease_until < timezone.now())
-            )
-        )
-        if document is None or not waiting:
-            return None
-        document.state, document.lease_until = State.INDEXING, timezone.now() + LEASE
-        document.save(update_fields=["state", "lease_until", "updated_at"])
-        return document
+def take_leases(document_ids: Sequence[str]) -> list[Document]:
+    """Those of the documents that wait and that nobody else works on (R3), with their files. Call
+    within `tenant_scope`."""
+    now = timezone.now()
+    waiting = Q(state=State.PENDING) | Q(state=State.INDEXING, lease_until=None)
+    waiting |= Q(state=State.INDEXING, lease_until__lt=now)
+    rows = Document.objects.select_for_update(skip_locked=True, of=("self",)).select_related("file")
+    leased = list(rows.filter(waiting, pk__in=document_ids).order_by("external_id"))
+    Document.objects.filter(pk__in=[document.pk for document in leased]).update(
+        state=State.INDEXING, lease_until=now + LEASE, updated_at=now
+    )
+    for document in leased:
+        document.state, document.lease_until = State.INDEXING, now + LEASE
+    return leased
 
 
 @dataclass(frozen=True)
@@ -175,8 +178,9 @@ def embed_missing(ready: Sequence[tuple[Document, Prepared]], known: dict[str, s
 def swap(document: Document, prepared: Prepared, vectors: dict[str, str]) -> DocumentVersion:
     """Replaces the document's passages in one transaction: a reader sees the old or the new."""
     converted, chunks = prepared.converted, prepared.chunks
-    with transaction.atomic():
-        number = document.versions.count() + 1
+    with transaction.atomic(savepoint=False):
+        known = document.current_version_id is not None
+        number = document.versions.count() + 1 if known else 1
         version: DocumentVersion = DocumentVersion.objects.create(
             tenant_id=document.tenant_id,
             document=document,
@@ -186,7 +190,8 @@ def swap(document: Document, prepared: Prepared, vectors: dict[str, str]) -> Doc
             sha256=_digest(converted.text),
             warnings=list(converted.warnings),
         )
-        _remove_passages(document)
+        if known:
+            _remove_passages(document)
         metadata = converted.metadata
         document.title = prepared.title or document.title
         document.url = (metadata.get("url") or document.url)[:1000]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from celery import shared_task
 from django.db.models import Q
@@ -15,6 +16,16 @@ from knowledge.errors import KnowledgeError
 from knowledge.models import Document, State
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Documents that are indexed together, between their lease and their storage. `states` is by
+    id, in the order they were asked for; `ready` are those that were leased and converted."""
+
+    tenant_id: int
+    states: dict[str, str]
+    ready: list[tuple[Document, indexing.Prepared]]
+
+
 def index_document(tenant_id: int, document_id: str) -> str:
     """Converts, embeds and swaps one waiting document; returns the state it ends in."""
     return index_documents(tenant_id, [document_id])[0]
@@ -24,30 +35,39 @@ def index_documents(tenant_id: int, document_ids: Sequence[str], *, rolls_back: 
     """The same for several: their passages are embedded in one call, in which texts of one length
     meet, so that little is spent on padding. One that fails stops none of the others. The slow
     steps run outside of any transaction; at most as many as are done well within `LEASE`."""
-    states = dict.fromkeys(document_ids, "skipped")
-    ready: list[tuple[Document, indexing.Prepared]] = []
-    for document_id in document_ids:
-        with tenant_scope(tenant_id):
-            document = indexing.take_lease(document_id)
-            if document is None:
-                continue
-            document.file  # noqa: B018  loads the bytes while the tenant is set
+    batch = begin(tenant_id, document_ids)
+    return finish(batch, embed(batch, rolls_back=rolls_back))
+
+
+def begin(tenant_id: int, document_ids: Sequence[str]) -> Batch:
+    """Takes the leases and converts."""
+    batch = Batch(tenant_id, dict.fromkeys(document_ids, "skipped"), [])
+    with tenant_scope(tenant_id):
+        leased = indexing.take_leases(document_ids)
+    for document in leased:
         try:
-            prepared = indexing.prepare(document)
+            batch.ready.append((document, indexing.prepare(document)))
         except KnowledgeError as error:
-            states[document_id] = State.FAILED
+            batch.states[str(document.pk)] = State.FAILED
             with tenant_scope(tenant_id):
                 indexing.fail(document, error)
-            continue
-        ready.append((document, prepared))
-    with tenant_scope(tenant_id):
-        known = indexing.known_embeddings(ready)
-    vectors = indexing.embed_missing(ready, known, indexing.embedder(tenant_id, rolls_back=rolls_back))
-    for document, prepared in ready:
-        with tenant_scope(tenant_id):
+    return batch
+
+
+def embed(batch: Batch, *, rolls_back: bool = False) -> dict[str, str]:
+    """The vectors of all its passages, as text, by digest."""
+    with tenant_scope(batch.tenant_id):
+        known = indexing.known_embeddings(batch.ready)
+    return indexing.embed_missing(batch.ready, known, indexing.embedder(batch.tenant_id, rolls_back=rolls_back))
+
+
+def finish(batch: Batch, vectors: dict[str, str]) -> list[str]:
+    """Swaps the versions, each document's in a transaction of its own; returns the states."""
+    for document, prepared in batch.ready:
+        with tenant_scope(batch.tenant_id):
             indexing.swap(document, prepared, vectors)
-        states[str(document.pk)] = State.INDEXED
-    return [states[document_id] for document_id in document_ids]
+        batch.states[str(document.pk)] = State.INDEXED
+    return list(batch.states.values())
 
 
 @shared_task(name="knowledge.index")

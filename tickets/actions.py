@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from rapidfuzz.distance import Levenshtein
 
 from accounts.models import Membership, Role
@@ -30,7 +31,7 @@ from tickets.errors import (
 from tickets.models import Draft, DraftState, Kind, Look, State, Ticket, TicketMessage, UnsentReply
 
 MAX_TEXT = 20_000  # characters of one message
-TOO_LONG = f"A message has at most {MAX_TEXT:,} characters."
+TOO_LONG = gettext_noop("A message has at most 20,000 characters.")
 UNDO_SECONDS = 5
 OPEN_DRAFTS = (DraftState.WAITING, DraftState.WRITING, DraftState.READY, DraftState.EMPTY, DraftState.FAILED)
 
@@ -74,7 +75,7 @@ def ask_for_person(conversation: Conversation, *, actor: Actor, note: str) -> Ti
     """The ticket of a conversation: a new one with all that was said, or the open one, to which
     the note is added. Asking twice is asking once."""
     if conversation.user_id != actor.user_id:
-        raise NotAllowed("Only the customer whose conversation it is can ask for a person.")
+        raise NotAllowed(gettext_noop("Only the customer whose conversation it is can ask for a person."))
     Conversation.objects.select_for_update().get(pk=conversation.pk)  # so that two clicks open one ticket
     ticket: Ticket | None = Ticket.objects.filter(conversation=conversation).exclude(state=State.CLOSED).first()
     if ticket is None:
@@ -91,7 +92,7 @@ def customer_writes(ticket: Ticket, *, actor: Actor, text: str, message_id: UUID
     new draft is made beside it, and `reply` refuses to send past this message unseen.
     """
     if ticket.requester_id != actor.user_id:
-        raise NotAllowed("Only the customer who opened this ticket can write here.")
+        raise NotAllowed(gettext_noop("Only the customer who opened this ticket can write here."))
     text = _clean(text)
     thread.lock(ticket)
     if (
@@ -100,7 +101,7 @@ def customer_writes(ticket: Ticket, *, actor: Actor, text: str, message_id: UUID
     ):
         return known
     if ticket.state == State.CLOSED:
-        raise WrongState("This ticket is closed. Open a new one.")
+        raise WrongState(gettext_noop("This ticket is closed. Open a new one."))
     message = _add(ticket, Kind.CUSTOMER, text, actor, message_id=message_id)
     thread.set_state(ticket, State.OPEN)
     request_draft(ticket)
@@ -136,7 +137,7 @@ def reply(
             raise IdTaken
         return known
     if ticket.state == State.CLOSED:
-        raise WrongState("This ticket is closed.")
+        raise WrongState(gettext_noop("This ticket is closed."))
     if seen is not None and ticket.messages.filter(kind=Kind.CUSTOMER, number__gt=seen).exists():
         raise CustomerWrote
     if draft is not None:
@@ -163,7 +164,7 @@ def take_back(message: TicketMessage, *, actor: Actor) -> UnsentReply:
     thread.lock(ticket)
     found = TicketMessage.objects.filter(pk=message.pk, kind=Kind.AGENT).select_related("draft").first()
     if found is None or found.author_id != actor.user_id:
-        raise NotAllowed("Only the agent who sent a reply can take it back.")
+        raise NotAllowed(gettext_noop("Only the agent who sent a reply can take it back."))
     if found.released_at <= timezone.now():
         raise TooLate
     if found.draft is not None:
@@ -214,7 +215,7 @@ def change_state(ticket: Ticket, *, actor: Actor, state: State) -> None:
     if ticket.state == State.CLOSED and ticket.conversation_id is not None:
         others = Ticket.objects.filter(conversation_id=ticket.conversation_id).exclude(state=State.CLOSED)
         if others.exists():
-            raise WrongState("Another ticket about the same conversation is open already.")
+            raise WrongState(gettext_noop("Another ticket about the same conversation is open already."))
     thread.set_state(ticket, state)
     _add(ticket, Kind.SYSTEM, f"state:{state}", actor)
     if state in (State.SOLVED, State.CLOSED):
@@ -225,7 +226,7 @@ def request_draft(ticket: Ticket) -> Draft:
     """A new draft in the place of those that wait; a worker takes it after commit. Should the queue
     be down, the sweep finds the row."""
     if ticket.state == State.CLOSED:
-        raise WrongState("This ticket is closed.")
+        raise WrongState(gettext_noop("This ticket is closed."))
     _discard_open_drafts(ticket)
     draft: Draft = Draft.objects.create(tenant_id=ticket.tenant_id, ticket=ticket)
     transaction.on_commit(lambda: _enqueue(ticket.tenant_id, str(draft.pk)), robust=True)
@@ -244,7 +245,7 @@ def keep_unsent(ticket: Ticket, *, actor: Actor, text: str, draft: Draft | None 
     if len(text) > MAX_TEXT:
         raise MessageTooLong(TOO_LONG)
     if draft is not None and draft.ticket_id != ticket.pk:
-        raise WrongState("This draft belongs to another ticket.")
+        raise WrongState(gettext_noop("This draft belongs to another ticket."))
     unsent, _created = UnsentReply.objects.update_or_create(
         ticket=ticket, user_id=actor.user_id, defaults={"tenant_id": actor.tenant_id, "text": text, "draft": draft}
     )

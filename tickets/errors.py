@@ -13,11 +13,13 @@ TicketError
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_noop
+
 
 class TicketError(Exception):
     code = "ticket_error"
     retryable = False
-    detail = "That cannot be done with this ticket."
+    detail = gettext_noop("That cannot be done with this ticket.")
 
     def __init__(self, detail: str = "") -> None:
         self.detail = detail or type(self).detail
@@ -26,12 +28,12 @@ class TicketError(Exception):
 
 class NotAllowed(TicketError):
     code = "not_allowed"
-    detail = "Only agents can do this."
+    detail = gettext_noop("Only agents can do this.")
 
 
 class EmptyMessage(TicketError):
     code = "empty_message"
-    detail = "Write something first."
+    detail = gettext_noop("Write something first.")
 
 
 class MessageTooLong(TicketError):
@@ -44,19 +46,19 @@ class WrongState(TicketError):
 
 class NotAnAgent(TicketError):
     code = "not_an_agent"
-    detail = "Tickets are assigned to agents of this company."
+    detail = gettext_noop("Tickets are assigned to agents of this company.")
 
 
 class CustomerWrote(TicketError):
     code = "customer_wrote"
-    detail = "Not sent: the customer wrote in the meantime. Read it, then send again."
+    detail = gettext_noop("Not sent: the customer wrote in the meantime. Read it, then send again.")
 
 
 class IdTaken(TicketError):
     code = "id_taken"
-    detail = "This id was used before, for something else. Make a new one."
+    detail = gettext_noop("This id was used before, for something else. Make a new one.")
 
 
 class TooLate(TicketError):
     code = "too_late"
-    detail = "The customer has this reply already; it cannot be taken back."
+    detail = gettext_noop("The customer has this reply already; it cannot be taken back.")

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from accounts.permissions import Actor
 from assistant.models import Conversation
@@ -111,5 +112,5 @@ def usable_draft(ticket: Ticket, draft: Draft) -> Draft:
     """The draft as it is now. Raises `WrongState` for one that was sent or has no text."""
     fresh = Draft.objects.filter(pk=draft.pk, ticket=ticket).first()
     if fresh is None or fresh.state not in (DraftState.READY, DraftState.DISCARDED) or not fresh.text:
-        raise WrongState("This draft cannot be sent: it was sent already, or is not written yet.")
+        raise WrongState(gettext_noop("This draft cannot be sent: it was sent already, or is not written yet."))
     return fresh  # type: ignore[no-any-return]

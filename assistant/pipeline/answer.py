@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Max
+from django.utils.translation import gettext_noop
 
 from accounts.models import Tenant
 from accounts.permissions import Actor
@@ -23,9 +24,9 @@ from gateway.errors import BudgetExceeded, GatewayError
 from gateway.types import Caller, Classification
 
 FAILURES = {
-    BudgetExceeded.code: "The budget for answers is used up for now. A person can still help.",
+    BudgetExceeded.code: gettext_noop("The budget for answers is used up for now. A person can still help."),
 }
-UNAVAILABLE = "No answer could be written just now. Your question is saved; try again, or ask a person."
+UNAVAILABLE = gettext_noop("No answer could be written just now. Your question is saved; try again, or ask a person.")
 
 
 @dataclass(frozen=True)

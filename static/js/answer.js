@@ -53,7 +53,7 @@ function sentenceFor(base, sentence, citations) {
   if (sentence.text.includes("|")) {
     span.append(...sentence.text.split("|").map((part) => make("span", "cell", part.trim())));
   } else {
-    sentence.text.split(/\*\*(.+?)\*\*/).forEach((part, index) => {
+    sentence.text.replace(/^[-*] /, "• ").split(/\*\*(.+?)\*\*/).forEach((part, index) => {
       if (part) span.append(index % 2 ? make("strong", "", part) : part);
     });
   }
@@ -144,9 +144,9 @@ export class Turn {
     this.#nearest(answer.nearest ?? []);
   }
 
-  fail(detail) {
+  fail(why) {
     this.status = "failed";
-    this.element.querySelector(".failure").textContent = detail || words.failed;
+    this.element.querySelector(".failure").textContent = why;
   }
 
   // What is copied: the words with [n], then the list of sources.

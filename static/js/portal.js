@@ -111,8 +111,9 @@ const handlers = {
     end();
   },
   error(event, turn) {
-    turn.fail(event.detail);
-    speak(event.detail || words.failed, true);
+    const why = words.failures[event.code] ?? words.failed; // `detail` is in the language of the API
+    turn.fail(why);
+    speak(why, true);
     if (!current.accepted) box.value ||= turn.question; // nothing was saved: the words stay with the reader
     end();
   },

@@ -29,7 +29,7 @@ class Command(DatabaseCommand):
         if kb is not None and not kb.exists():
             raise CommandError(f"{kb} does not exist")
         slug = settings.DEMO_TENANT if kb is None else "kb"
-        tenant, passwords = demo.make_tenant(slug)
+        tenant, passwords = demo.make_tenant(slug, kb)
         for report in demo.load(tenant, kb):
             self.stdout.write(f"  {report.counts['indexed']} indexed, {report.counts['unchanged']} unchanged")
             for failure in report.failures[:20]:
