@@ -7,8 +7,8 @@ of the query's best (`share`) and of the most that a passage with all of the que
 
 A keyword match says less the longer the question is: among fifty words of a complaint some match
 anywhere. So the share is scaled down beyond `SHORT` terms. A question in a language that the embedding
-model does not know has weights of its own, and its matches count by coverage: where the articles are in
-English, even the best match may be of one stray word.
+model does not know has weights of its own, and its matches count by coverage too: where the articles are
+in English, even the best match may be of one stray word.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 
 WEIGHTS_FILE = Path(__file__).with_name("weights.json")
-SIGNS = {"english": ("dense", "share", "document", "title"), "other": ("dense", "coverage", "document")}
+SIGNS = {"english": ("dense", "share", "document", "title"), "other": ("dense", "share", "coverage", "document")}
 UNTITLED = 0.25  # the title's cosine of a document without one: what any title has
 SHORT = 8  # terms without stop words
 
