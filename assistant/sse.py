@@ -8,6 +8,16 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 
+# What the API's document says of such a response.
+STREAM = {
+    "responses": {
+        200: {
+            "description": "Events of assistant.events, each one JSON object in `data`; the last is final or error",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    }
+}
+
 
 def sse(events: AsyncIterator[dict[str, Any]]) -> StreamingHttpResponse:
     """`id` is the event's number, so that a reader can resume after it."""
