@@ -27,6 +27,11 @@ PASSWORD = "correct-horse-battery"
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 
 
+def pytest_configure() -> None:
+    """Most tests sign somebody in. Four passwords hashed as in production take longer than the test."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @dataclass(frozen=True)
 class TestDatabase:
     """The database under test, and the superuser's way into it (to tamper, and to clean up)."""
