@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 KB ?=
 
-.PHONY: run test quick lint fmt setup setup-test reset lock
+.PHONY: run test quick lint fmt setup setup-test reset lock openapi
 
 run: setup  ## serve Citedesk with the demo help centre, or with KB=PATH
 	$(BIN)/python manage.py serve $(if $(KB),--kb "$(KB)")
@@ -37,6 +37,9 @@ fmt: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/djlint templates --reformat --quiet
+
+openapi: setup  ## writes tests/data/openapi.json anew, after a change of the API that is meant
+	$(BIN)/python manage.py export_openapi_schema --api config.api.api --sorted --indent 2 --output tests/data/openapi.json
 
 lock:  ## pins what is installed; run after a change of pyproject.toml
 	$(BIN)/pip freeze --exclude torch | sort > requirements.lock

@@ -20,7 +20,12 @@ from assistant.sse import STREAM, one, sse
 
 router = Router(tags=["assistant"])
 WITHOUT_NUL = r"^[^\x00]*$"  # which PostgreSQL cannot keep
-After = Annotated[int, Field(ge=0)]
+
+
+class Place(Schema):
+    """The number of the last event that was seen."""
+
+    after: int = Field(default=0, ge=0)
 
 
 class Thumb(Schema):
@@ -49,12 +54,14 @@ async def ask_stream(request: HttpRequest, tenant: Path[str], body: Question) ->
 
 @router.get("/answers/{message}/stream", summary="Follow an answer again, after event N", openapi_extra=STREAM)
 @identified("ask")
-async def resume(request: HttpRequest, tenant: Path[str], message: uuid.UUID, after: Query[After] = 0) -> StreamingHttpResponse:
+async def resume(
+    request: HttpRequest, tenant: Path[str], message: uuid.UUID, place: Query[Place]
+) -> StreamingHttpResponse:
     actor = actor_of(request)
     run = running(str(message), actor)
     if run is not None:
-        return sse(run.follow(after))
-    event = await in_tenant(actor.tenant_id, saved_event, actor, str(message), after)
+        return sse(run.follow(place.after))
+    event = await in_tenant(actor.tenant_id, saved_event, actor, str(message), place.after)
     if event is None:
         raise Http404
     return sse(one(event))

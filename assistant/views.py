@@ -213,9 +213,7 @@ def _own(actor: Actor, conversation_id: uuid.UUID) -> Conversation:
 
 
 def _call_person(request: HttpRequest, actor: Actor, conversation: Conversation) -> HttpResponseRedirect:
-    person_requested.send(
-        Conversation, conversation=conversation, actor=actor, note=_typed(request, "note", 4000)
-    )
+    person_requested.send(Conversation, conversation=conversation, actor=actor, note=_typed(request, "note", 4000))
     messages.success(request, _("A person will answer you, and has everything said so far. You can go on asking."))
     return redirect("portal:conversation", actor.tenant_slug, conversation.pk)
 

@@ -19,7 +19,8 @@ class CitedeskAPI(NinjaAPI):
         schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
         for operations in schema["paths"].values():
             for operation in operations.values():
-                operation["responses"]["default"] = PROBLEM_RESPONSE
+                answers = {str(status): answer for status, answer in operation["responses"].items()}
+                operation["responses"] = {**answers, "default": PROBLEM_RESPONSE}
         return schema
 
 

@@ -84,6 +84,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "csp",
+    "ninja",
 ]
 
 MIDDLEWARE = [

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -15,7 +15,7 @@ import pytest
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 
-from accounts.tenancy import in_database, in_tenant
+from accounts.tenancy import in_tenant
 from assistant import running
 from assistant.events import Delta, Event
 from assistant.models import Conversation, Message

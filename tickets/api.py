@@ -87,7 +87,9 @@ class Wanted(Schema):
     offset: int = Field(default=0, ge=0, le=100_000)
 
 
-@router.get("/tickets", summary="Tickets: a customer's own, or all for agents", response=TicketsShape, exclude_unset=True)
+@router.get(
+    "/tickets", summary="Tickets: a customer's own, or all for agents", response=TicketsShape, exclude_unset=True
+)
 @scoped("tickets")
 def tickets(request: HttpRequest, tenant: Path[str], wanted: Query[Wanted]) -> dict[str, Any]:
     actor = actor_of(request)
@@ -121,7 +123,9 @@ def one_ticket(request: HttpRequest, tenant: Path[str], number: Path[Number]) ->
     return _whole(_ticket(actor, number), actor)
 
 
-@router.post("/tickets/{number}/messages", summary="Add to your own ticket", response=TicketMessageShape, exclude_unset=True)
+@router.post(
+    "/tickets/{number}/messages", summary="Add to your own ticket", response=TicketMessageShape, exclude_unset=True
+)
 @scoped("tickets")
 def write(request: HttpRequest, tenant: Path[str], number: Path[Number], body: Words) -> dict[str, Any]:
     actor = actor_of(request)
@@ -129,7 +133,9 @@ def write(request: HttpRequest, tenant: Path[str], number: Path[Number], body: W
     return message_shape(actions.customer_writes(ticket, actor=actor, text=body.text, message_id=body.id), actor)
 
 
-@router.post("/tickets/{number}/replies", summary="Reply to the customer", response=TicketMessageShape, exclude_unset=True)
+@router.post(
+    "/tickets/{number}/replies", summary="Reply to the customer", response=TicketMessageShape, exclude_unset=True
+)
 @scoped("tickets")
 def reply(request: HttpRequest, tenant: Path[str], number: Path[Number], body: Reply) -> dict[str, Any]:
     actor = actor_of(request)
@@ -141,7 +147,9 @@ def reply(request: HttpRequest, tenant: Path[str], number: Path[Number], body: R
     return message_shape(message, actor)
 
 
-@router.post("/tickets/{number}/messages/{message}/take-back", summary="Take back a reply not yet released", response=UnsentShape)
+@router.post(
+    "/tickets/{number}/messages/{message}/take-back", summary="Take back a reply not yet released", response=UnsentShape
+)
 @scoped("tickets")
 def take_back(request: HttpRequest, tenant: Path[str], number: Path[Number], message: uuid.UUID) -> dict[str, Any]:
     actor = actor_of(request)
@@ -151,7 +159,9 @@ def take_back(request: HttpRequest, tenant: Path[str], number: Path[Number], mes
     return unsent_shape(actions.take_back(found, actor=actor))
 
 
-@router.post("/tickets/{number}/notes", summary="Add a note for agents", response=TicketMessageShape, exclude_unset=True)
+@router.post(
+    "/tickets/{number}/notes", summary="Add a note for agents", response=TicketMessageShape, exclude_unset=True
+)
 @scoped("tickets")
 def note(request: HttpRequest, tenant: Path[str], number: Path[Number], body: Words) -> dict[str, Any]:
     actor = actor_of(request)
@@ -159,7 +169,9 @@ def note(request: HttpRequest, tenant: Path[str], number: Path[Number], body: Wo
     return message_shape(actions.add_note(ticket, actor=actor, text=body.text, message_id=body.id), actor)
 
 
-@router.put("/tickets/{number}/assignee", summary="Assign to an agent, or to nobody", response=TicketShape, exclude_unset=True)
+@router.put(
+    "/tickets/{number}/assignee", summary="Assign to an agent, or to nobody", response=TicketShape, exclude_unset=True
+)
 @scoped("tickets")
 def assign(request: HttpRequest, tenant: Path[str], number: Path[Number], body: Assignee) -> dict[str, Any]:
     actor = actor_of(request)
@@ -168,7 +180,12 @@ def assign(request: HttpRequest, tenant: Path[str], number: Path[Number], body: 
     return ticket_shape(_ticket(actor, number), actor)
 
 
-@router.put("/tickets/{number}/state", summary="Set the state; a customer may say that it is solved", response=TicketShape, exclude_unset=True)
+@router.put(
+    "/tickets/{number}/state",
+    summary="Set the state; a customer may say that it is solved",
+    response=TicketShape,
+    exclude_unset=True,
+)
 @scoped("tickets")
 def change_state(request: HttpRequest, tenant: Path[str], number: Path[Number], body: NewState) -> dict[str, Any]:
     actor = actor_of(request)
@@ -177,7 +194,9 @@ def change_state(request: HttpRequest, tenant: Path[str], number: Path[Number], 
     return ticket_shape(ticket, actor)
 
 
-@router.get("/tickets/{number}/draft", summary="The draft that waits, or null", response=DraftShape | None, exclude_unset=True)
+@router.get(
+    "/tickets/{number}/draft", summary="The draft that waits, or null", response=DraftShape | None, exclude_unset=True
+)
 @scoped("tickets")
 def current_draft(request: HttpRequest, tenant: Path[str], number: Path[Number]) -> dict[str, Any] | None:
     ticket = _worked(request, number)
@@ -185,7 +204,9 @@ def current_draft(request: HttpRequest, tenant: Path[str], number: Path[Number])
     return draft_shape(draft) if draft is not None else None
 
 
-@router.post("/tickets/{number}/draft", summary="Have a draft written anew, by a worker", response=DraftShape, exclude_unset=True)
+@router.post(
+    "/tickets/{number}/draft", summary="Have a draft written anew, by a worker", response=DraftShape, exclude_unset=True
+)
 @scoped("tickets")
 def request_draft(request: HttpRequest, tenant: Path[str], number: Path[Number]) -> dict[str, Any]:
     return draft_shape(actions.request_draft(_worked(request, number)))
