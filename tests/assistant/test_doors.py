@@ -13,6 +13,7 @@ from django.test import Client
 
 from accounts.tenancy import in_database, tenant_scope
 from assistant import running
+from assistant.events import Delta
 from assistant.models import Message
 from tests.conftest import PASSWORD, Cast
 from tests.sockets import signed_in, socket, until_end
@@ -175,6 +176,40 @@ async def test_stop_ends_the_answer_and_keeps_the_question(cast: Cast, monkeypat
     assert (final["type"], final["answer"]["status"]) == ("final", "stopped")
     await communicator.disconnect()
     assert running.runs[message].done
+
+
+@pytest.mark.threat("R4")
+async def test_a_reader_that_does_not_acknowledge_is_dropped_and_one_that_does_is_not(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on = asyncio.Semaphore(30)
+
+    async def long(*args: Any, **kwargs: Any) -> Any:
+        for number in range(30):
+            await may_go_on.acquire()
+            yield Delta(f"{number} ")
+
+    monkeypatch.setattr("assistant.pipeline.answer.compose", long)
+    monkeypatch.setattr("assistant.consumers.UNACKNOWLEDGED", 20)
+    slow = await socket("alice")
+    await slow.connect()
+    message = str(uuid.uuid4())
+    await slow.send_to(json.dumps({"type": "ask", "question": QUESTION, "id": message}))
+    sent = 0
+    while (output := await slow.receive_output(timeout=10))["type"] == "websocket.send":
+        sent += 1
+    assert (sent, output["code"]) == (20, 4408)
+
+    reader = await socket("alice")
+    await reader.connect()
+    await reader.send_to(json.dumps({"type": "ask", "question": QUESTION}))
+    seen: list[dict[str, Any]] = []
+    while not seen or seen[-1]["type"] != "final":
+        seen.append(json.loads(await reader.receive_from(timeout=10)))
+        await reader.send_to('{"type": "ack"}')
+        may_go_on.release()
+    assert len(seen) == 32
+    await reader.disconnect()
 
 
 def test_a_post_from_a_foreign_page_is_refused(cast: Cast) -> None:
