@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 KB ?=
 
-.PHONY: run test quick lint fmt messages setup setup-test reset lock
+.PHONY: run test quick lint fmt messages openapi setup setup-test reset lock
 
 run: setup  ## serve Citedesk with the demo help centre, or with KB=PATH
 	$(BIN)/python manage.py serve $(if $(KB),--kb "$(KB)")
@@ -44,6 +44,9 @@ messages: setup  ## after a change of a string that people read: finds new ones,
 	$(BIN)/python manage.py makemessages --locale de --no-wrap --no-location --no-obsolete \
 		--ignore .venv --ignore tests --ignore bench
 	$(BIN)/pybabel compile --domain django --directory templates/locale --statistics
+
+openapi: setup  ## writes tests/data/openapi.json anew, after a change of the API that is meant
+	$(BIN)/python manage.py export_openapi_schema --api config.api.api --sorted --indent 2 --output tests/data/openapi.json
 
 lock:  ## pins what is installed; run after a change of pyproject.toml
 	$(BIN)/pip freeze --exclude torch | sort > requirements.lock

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
-from typing import Any
+from typing import ClassVar
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.sessions.backends.db import SessionStore
+from pydantic import ValidationError
 
 from accounts.models import User
 from accounts.permissions import Actor, actor_for
 from accounts.tenancy import in_database, in_tenant
+from assistant.messages import AckMessage, AskMessage, Incoming, ResumeMessage, StopMessage, incoming
 from assistant.pipeline.answer import Ask, answer
 from assistant.running import Run, owner_of, running, saved_event
 
@@ -27,8 +28,10 @@ CLOSE_SIGNED_OUT, CLOSE_NOT_FOUND, CLOSE_SLOW, CLOSE_TOO_BIG = 4401, 4404, 4408,
 
 
 class PortalConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """`{"type": "ask"|"stop"|"resume"|"ack", …}` in, events of `assistant.events` out, each with
-    the id of its message."""
+    """Messages of `assistant.messages` in, events of `assistant.events` out, each with the id of
+    its message."""
+
+    receives: ClassVar = Incoming
 
     async def connect(self) -> None:
         self.followers: set[asyncio.Task[None]] = set()
@@ -50,45 +53,39 @@ class PortalConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(CLOSE_TOO_BIG)
             return
         try:
-            message = json.loads(text_data)
-            handler = {"ask": self.ask, "stop": self.stop, "resume": self.resume, "ack": self.ack}[message["type"]]
-        except (ValueError, KeyError, TypeError):
+            message = incoming.validate_json(text_data)
+        except ValidationError:
             await self._error("bad_message", "That message is not understood.")
             return
-        await handler(message)
+        match message:
+            case AskMessage():
+                await self.ask(message)
+            case StopMessage():
+                await self.stop(message)
+            case ResumeMessage():
+                await self.resume(message)
+            case AckMessage():
+                self.in_flight = 0
 
-    async def ask(self, message: dict[str, Any]) -> None:
-        try:
-            message_id = uuid.UUID(str(message["id"])) if message.get("id") else uuid.uuid4()
-        except ValueError:
-            await self._error("bad_message", "The id is not a UUID.")
-            return
-        if await self._follow_existing(str(message_id), 0):
+    async def ask(self, message: AskMessage) -> None:
+        if await self._follow_existing(str(message.id), 0):
             return  # asked twice: one effect (R10)
         assert self.actor is not None
-        conversation = message.get("conversation")
-        ask = Ask(
-            str(message.get("question") or ""), self.actor, str(conversation) if conversation else None, message_id
-        )
-        self._follow(str(message_id), Run(owner_of(self.actor), answer(ask)), 0)
+        conversation = str(message.conversation) if message.conversation else None
+        ask = Ask(message.question, self.actor, conversation, message.id)
+        self._follow(str(message.id), Run(owner_of(self.actor), answer(ask)), 0)
 
-    async def stop(self, message: dict[str, Any]) -> None:
+    async def stop(self, message: StopMessage) -> None:
         assert self.actor is not None
-        run = running(str(message.get("message")), self.actor)
+        run = running(str(message.message), self.actor)
         if run is None:
             await self._error("not_found", "There is no such answer.")
             return
         run.stop()
 
-    async def resume(self, message: dict[str, Any]) -> None:
-        after = message.get("after")
-        if not isinstance(after, int) or after < 0:
-            await self._error("bad_message", "`after` is not a number of an event.")
-        elif not await self._follow_existing(str(message.get("message")), after):
+    async def resume(self, message: ResumeMessage) -> None:
+        if not await self._follow_existing(str(message.message), message.after):
             await self._error("not_found", "There is no such answer.")
-
-    async def ack(self, message: dict[str, Any]) -> None:
-        self.in_flight = 0
 
     async def _follow_existing(self, message_id: str, after: int) -> bool:
         assert self.actor is not None

@@ -3,7 +3,8 @@
 AssistantError
 ├── EmptyQuestion     empty_question      nothing was asked
 ├── QuestionTooLong   question_too_long   more than the limit of characters
-└── UnknownConversation  not_found        no such conversation, or another person's
+├── UnknownConversation  not_found        no such conversation, or another person's
+└── IdInUse           id_taken            the client's id is that of another answer
 """
 
 from __future__ import annotations
@@ -34,3 +35,8 @@ class QuestionTooLong(AssistantError):
 class UnknownConversation(AssistantError):
     code = "not_found"
     detail = gettext_noop("There is no such conversation.")
+
+
+class IdInUse(AssistantError):
+    code = "id_taken"
+    detail = gettext_noop("This id was used before, for something else. Make a new one.")

@@ -35,6 +35,7 @@ class Run:
         self.key = ""
         self.events: list[dict[str, Any]] = []
         self.done = False
+        self._refused: AssistantError | None = None
         self._changed = asyncio.Condition()
         self.task = asyncio.create_task(self._generate(events))
 
@@ -43,6 +44,7 @@ class Run:
             async for event in events:
                 await self._add(event)
         except AssistantError as error:
+            self._refused = error
             await self._add(Error(error.code, error.detail, error.retryable))
         finally:
             if not self.events or self.events[-1]["type"] not in ENDS:
@@ -60,6 +62,14 @@ class Run:
         async with self._changed:
             self.events.append(event.payload(len(self.events) + 1))
             self._changed.notify_all()
+
+    async def begun(self) -> None:
+        """Waits for the first event. Raises `AssistantError` when what was asked is refused."""
+        async with self._changed:
+            while not self.events and not self.done:
+                await self._changed.wait()
+        if self._refused is not None:
+            raise self._refused
 
     async def follow(self, after: int = 0) -> AsyncIterator[dict[str, Any]]:
         """Events from `after` + 1 to the last. Costs nothing to leave."""

@@ -8,6 +8,25 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 
+# What the API's document says of such a response: of each event, as OpenAPI 3.2 describes streams.
+EVENT = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "event": {"enum": ["accepted", "progress", "sources", "delta", "citation", "retract", "final", "error"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+STREAM = {
+    "responses": {
+        200: {
+            "description": "Numbered events; after final or error nothing follows",
+            "content": {"text/event-stream": {"schema": EVENT}},
+        }
+    }
+}
+
 
 def sse(events: AsyncIterator[dict[str, Any]]) -> StreamingHttpResponse:
     """`id` is the event's number, so that a reader can resume after it."""

@@ -141,7 +141,7 @@ def person_for_conversation(request: HttpRequest, actor: Actor, conversation_id:
 @member_page
 def person(request: HttpRequest, actor: Actor) -> HttpResponse:
     """A message to a person without asking the assistant first."""
-    note = request.POST.get("note", "").strip()[:4000]
+    note = _typed(request, "note", 4000)
     if request.method == "POST" and note:
         conversation = Conversation.objects.create(tenant_id=actor.tenant_id, user_id=actor.user_id, title=note[:200])
         Message.objects.create(tenant_id=actor.tenant_id, conversation=conversation, number=1, role="user", text=note)
@@ -191,13 +191,18 @@ def feedback(request: HttpRequest, actor: Actor, message_id: uuid.UUID) -> HttpR
             "tenant_id": actor.tenant_id,
             "value": value,
             "reasons": reasons,
-            "comment": request.POST.get("comment", "").strip()[:2000],
+            "comment": _typed(request, "comment", 2000),
         },
     )
     if request.headers.get("X-Requested-With") == "fetch":
         return HttpResponse(status=204)
     messages.success(request, _("Thank you. Your feedback is saved."))
     return redirect("portal:conversation", actor.tenant_slug, message.conversation_id)
+
+
+def _typed(request: HttpRequest, name: str, limit: int) -> str:
+    """What was typed into a field, without NUL, which PostgreSQL cannot keep."""
+    return request.POST.get(name, "").replace("\x00", "").strip()[:limit]
 
 
 def _own(actor: Actor, conversation_id: uuid.UUID) -> Conversation:
@@ -208,9 +213,7 @@ def _own(actor: Actor, conversation_id: uuid.UUID) -> Conversation:
 
 
 def _call_person(request: HttpRequest, actor: Actor, conversation: Conversation) -> HttpResponseRedirect:
-    person_requested.send(
-        Conversation, conversation=conversation, actor=actor, note=request.POST.get("note", "").strip()[:4000]
-    )
+    person_requested.send(Conversation, conversation=conversation, actor=actor, note=_typed(request, "note", 4000))
     messages.success(request, _("A person will answer you, and has everything said so far. You can go on asking."))
     return redirect("portal:conversation", actor.tenant_slug, conversation.pk)
 

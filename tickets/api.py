@@ -15,9 +15,20 @@ from accounts.permissions import Actor
 from accounts.tenancy import in_tenant
 from assistant.pipeline.answer import own_conversation
 from assistant.running import Run, running_for
-from assistant.sse import sse
+from assistant.sse import STREAM, sse
 from tickets import actions, drafting
-from tickets.api_shapes import draft_shape, message_shape, ticket_shape, unsent_shape
+from tickets.api_shapes import (
+    DraftShape,
+    TicketMessageShape,
+    TicketShape,
+    TicketsShape,
+    UnsentShape,
+    WholeTicketShape,
+    draft_shape,
+    message_shape,
+    ticket_shape,
+    unsent_shape,
+)
 from tickets.errors import NotAllowed
 from tickets.models import Draft, State, Ticket, TicketMessage, UnsentReply
 from tickets.queue import Filter, matching
@@ -76,7 +87,9 @@ class Wanted(Schema):
     offset: int = Field(default=0, ge=0, le=100_000)
 
 
-@router.get("/tickets", summary="Tickets: a customer's own, or all for agents")
+@router.get(
+    "/tickets", summary="Tickets: a customer's own, or all for agents", response=TicketsShape, exclude_unset=True
+)
 @scoped("tickets")
 def tickets(request: HttpRequest, tenant: Path[str], wanted: Query[Wanted]) -> dict[str, Any]:
     actor = actor_of(request)
@@ -91,7 +104,7 @@ def tickets(request: HttpRequest, tenant: Path[str], wanted: Query[Wanted]) -> d
     return {"total": found.count(), "items": [ticket_shape(each, actor) for each in shown]}
 
 
-@router.post("/tickets", summary="Open a ticket of your own")
+@router.post("/tickets", summary="Open a ticket of your own", response=WholeTicketShape, exclude_unset=True)
 @scoped("tickets")
 def create(request: HttpRequest, tenant: Path[str], body: NewTicket) -> dict[str, Any]:
     actor = actor_of(request)
@@ -103,14 +116,16 @@ def create(request: HttpRequest, tenant: Path[str], body: NewTicket) -> dict[str
     return _whole(ticket, actor)
 
 
-@router.get("/tickets/{number}", summary="One ticket with its messages")
+@router.get("/tickets/{number}", summary="One ticket with its messages", response=WholeTicketShape, exclude_unset=True)
 @scoped("tickets")
 def one_ticket(request: HttpRequest, tenant: Path[str], number: Path[Number]) -> dict[str, Any]:
     actor = actor_of(request)
     return _whole(_ticket(actor, number), actor)
 
 
-@router.post("/tickets/{number}/messages", summary="Add to your own ticket")
+@router.post(
+    "/tickets/{number}/messages", summary="Add to your own ticket", response=TicketMessageShape, exclude_unset=True
+)
 @scoped("tickets")
 def write(request: HttpRequest, tenant: Path[str], number: Path[Number], body: Words) -> dict[str, Any]:
     actor = actor_of(request)
@@ -118,7 +133,9 @@ def write(request: HttpRequest, tenant: Path[str], number: Path[Number], body: W
     return message_shape(actions.customer_writes(ticket, actor=actor, text=body.text, message_id=body.id), actor)
 
 
-@router.post("/tickets/{number}/replies", summary="Reply to the customer")
+@router.post(
+    "/tickets/{number}/replies", summary="Reply to the customer", response=TicketMessageShape, exclude_unset=True
+)
 @scoped("tickets")
 def reply(request: HttpRequest, tenant: Path[str], number: Path[Number], body: Reply) -> dict[str, Any]:
     actor = actor_of(request)
@@ -130,7 +147,9 @@ def reply(request: HttpRequest, tenant: Path[str], number: Path[Number], body: R
     return message_shape(message, actor)
 
 
-@router.post("/tickets/{number}/messages/{message}/take-back", summary="Take back a reply not yet released")
+@router.post(
+    "/tickets/{number}/messages/{message}/take-back", summary="Take back a reply not yet released", response=UnsentShape
+)
 @scoped("tickets")
 def take_back(request: HttpRequest, tenant: Path[str], number: Path[Number], message: uuid.UUID) -> dict[str, Any]:
     actor = actor_of(request)
@@ -140,7 +159,9 @@ def take_back(request: HttpRequest, tenant: Path[str], number: Path[Number], mes
     return unsent_shape(actions.take_back(found, actor=actor))
 
 
-@router.post("/tickets/{number}/notes", summary="Add a note for agents")
+@router.post(
+    "/tickets/{number}/notes", summary="Add a note for agents", response=TicketMessageShape, exclude_unset=True
+)
 @scoped("tickets")
 def note(request: HttpRequest, tenant: Path[str], number: Path[Number], body: Words) -> dict[str, Any]:
     actor = actor_of(request)
@@ -148,7 +169,9 @@ def note(request: HttpRequest, tenant: Path[str], number: Path[Number], body: Wo
     return message_shape(actions.add_note(ticket, actor=actor, text=body.text, message_id=body.id), actor)
 
 
-@router.put("/tickets/{number}/assignee", summary="Assign to an agent, or to nobody")
+@router.put(
+    "/tickets/{number}/assignee", summary="Assign to an agent, or to nobody", response=TicketShape, exclude_unset=True
+)
 @scoped("tickets")
 def assign(request: HttpRequest, tenant: Path[str], number: Path[Number], body: Assignee) -> dict[str, Any]:
     actor = actor_of(request)
@@ -157,7 +180,12 @@ def assign(request: HttpRequest, tenant: Path[str], number: Path[Number], body: 
     return ticket_shape(_ticket(actor, number), actor)
 
 
-@router.put("/tickets/{number}/state", summary="Set the state; a customer may say that it is solved")
+@router.put(
+    "/tickets/{number}/state",
+    summary="Set the state; a customer may say that it is solved",
+    response=TicketShape,
+    exclude_unset=True,
+)
 @scoped("tickets")
 def change_state(request: HttpRequest, tenant: Path[str], number: Path[Number], body: NewState) -> dict[str, Any]:
     actor = actor_of(request)
@@ -166,7 +194,9 @@ def change_state(request: HttpRequest, tenant: Path[str], number: Path[Number], 
     return ticket_shape(ticket, actor)
 
 
-@router.get("/tickets/{number}/draft", summary="The draft that waits, or null")
+@router.get(
+    "/tickets/{number}/draft", summary="The draft that waits, or null", response=DraftShape | None, exclude_unset=True
+)
 @scoped("tickets")
 def current_draft(request: HttpRequest, tenant: Path[str], number: Path[Number]) -> dict[str, Any] | None:
     ticket = _worked(request, number)
@@ -174,13 +204,15 @@ def current_draft(request: HttpRequest, tenant: Path[str], number: Path[Number])
     return draft_shape(draft) if draft is not None else None
 
 
-@router.post("/tickets/{number}/draft", summary="Have a draft written anew, by a worker")
+@router.post(
+    "/tickets/{number}/draft", summary="Have a draft written anew, by a worker", response=DraftShape, exclude_unset=True
+)
 @scoped("tickets")
 def request_draft(request: HttpRequest, tenant: Path[str], number: Path[Number]) -> dict[str, Any]:
     return draft_shape(actions.request_draft(_worked(request, number)))
 
 
-@router.post("/tickets/{number}/draft/stream", summary="Have a draft written now, and follow it")
+@router.post("/tickets/{number}/draft/stream", summary="Have a draft written now, and follow it", openapi_extra=STREAM)
 @identified("tickets")
 async def stream_draft(request: HttpRequest, tenant: Path[str], number: Path[Number]) -> StreamingHttpResponse:
     """Server-sent events as an answer's. The writing goes on, and is saved, when the reader leaves;
@@ -190,7 +222,7 @@ async def stream_draft(request: HttpRequest, tenant: Path[str], number: Path[Num
     return sse(_draft_events(actor, begun))
 
 
-@router.delete("/tickets/{number}/drafts/{draft}", summary="Discard a draft")
+@router.delete("/tickets/{number}/drafts/{draft}", summary="Discard a draft", response=DraftShape, exclude_unset=True)
 @scoped("tickets")
 def discard_draft(request: HttpRequest, tenant: Path[str], number: Path[Number], draft: uuid.UUID) -> dict[str, Any]:
     found = _draft(_worked(request, number), draft)
@@ -199,14 +231,14 @@ def discard_draft(request: HttpRequest, tenant: Path[str], number: Path[Number],
     return draft_shape(found)
 
 
-@router.get("/tickets/{number}/unsent", summary="Your half-written reply, or null")
+@router.get("/tickets/{number}/unsent", summary="Your half-written reply, or null", response=UnsentShape | None)
 @scoped("tickets")
 def unsent(request: HttpRequest, tenant: Path[str], number: Path[Number]) -> dict[str, Any] | None:
     found = UnsentReply.objects.filter(ticket=_worked(request, number), user_id=actor_of(request).user_id).first()
     return unsent_shape(found) if found is not None else None
 
 
-@router.put("/tickets/{number}/unsent", summary="Keep your half-written reply")
+@router.put("/tickets/{number}/unsent", summary="Keep your half-written reply", response=UnsentShape)
 @scoped("tickets")
 def keep_unsent(request: HttpRequest, tenant: Path[str], number: Path[Number], body: Unsent) -> dict[str, Any]:
     ticket = _worked(request, number)

@@ -2,11 +2,78 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+
+from ninja import Schema
 
 from accounts.models import Role, User
 from accounts.permissions import Actor
-from tickets.models import Draft, Kind, Ticket, TicketMessage, UnsentReply
+from assistant.api_shapes import AnswerShape, CitationShape
+from tickets.models import Draft, DraftState, Kind, State, Ticket, TicketMessage, UnsentReply
+
+
+class PersonShape(Schema):
+    """`email` is for agents alone."""
+
+    id: int
+    name: str
+    email: str = ""
+
+
+class TicketShape(Schema):
+    id: str
+    number: int
+    subject: str
+    state: State
+    requester: PersonShape
+    assignee: PersonShape | None
+    conversation: str | None
+    created_at: datetime
+    changed_at: datetime
+
+
+class TicketMessageShape(Schema):
+    """`released_at`, `draft` and `distance` are for agents alone."""
+
+    id: str
+    number: int
+    kind: Kind
+    author: PersonShape | None
+    text: str
+    citations: list[CitationShape]
+    created_at: datetime
+    released_at: datetime | None = None
+    draft: str | None = None
+    distance: float | None = None
+
+
+class WholeTicketShape(TicketShape):
+    messages: list[TicketMessageShape]
+
+
+class TicketsShape(Schema):
+    """`total` counts all that match, `items` are those of the page asked for."""
+
+    total: int
+    items: list[TicketShape]
+
+
+class DraftShape(Schema):
+    """`answer` is null until it is written; `text` is empty unless the state is `ready` or later."""
+
+    id: str
+    state: DraftState
+    reason: str
+    text: str
+    answer: AnswerShape | None
+    created_at: datetime
+
+
+class UnsentShape(Schema):
+    text: str
+    draft: str | None
+    updated_at: datetime
 
 
 def ticket_shape(ticket: Ticket, actor: Actor) -> dict[str, Any]:
@@ -46,7 +113,7 @@ def draft_shape(draft: Draft) -> dict[str, Any]:
         "state": str(draft.state),
         "reason": draft.reason,
         "text": draft.text,
-        "answer": draft.answer,
+        "answer": draft.answer or None,
         "created_at": draft.created_at,
     }
 

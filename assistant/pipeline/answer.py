@@ -8,13 +8,14 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import IntegrityError
 from django.db.models import Max
 from django.utils.translation import gettext_noop
 
 from accounts.models import Tenant
 from accounts.permissions import Actor
 from accounts.tenancy import in_tenant
-from assistant.errors import UnknownConversation
+from assistant.errors import IdInUse, UnknownConversation
 from assistant.events import Accepted, Error, Event, Final
 from assistant.models import Citation, Conversation, Message, Status
 from assistant.pipeline.compose import Outcome, Request, compose
@@ -88,7 +89,8 @@ async def answer(ask: Ask) -> AsyncGenerator[Event, None]:
 
 
 def begin(ask: Ask, question: str) -> Begun:
-    """Saves the question and an empty answer. Raises `UnknownConversation`."""
+    """Saves the question and an empty answer, or nothing. Raises `UnknownConversation`, or `IdInUse`
+    when the client's id is that of an answer which is not the asker's to follow."""
     actor = ask.actor
     tenant = Tenant.objects.get(pk=actor.tenant_id)
     if ask.conversation_id:
@@ -100,14 +102,19 @@ def begin(ask: Ask, question: str) -> Begun:
     history = tuple(Turn(each.role, each.text) for each in reversed(earlier[:HISTORY_TURNS]) if each.text)
     number = (conversation.messages.aggregate(last=Max("number"))["last"] or 0) + 1
     Message.objects.create(tenant=tenant, conversation=conversation, number=number, role="user", text=question)
-    message = Message.objects.create(
-        id=ask.message_id or uuid.uuid4(),
-        tenant=tenant,
-        conversation=conversation,
-        number=number + 1,
-        role="assistant",
-        status=Status.STREAMING,
-    )
+    try:
+        message = Message.objects.create(
+            id=ask.message_id or uuid.uuid4(),
+            tenant=tenant,
+            conversation=conversation,
+            number=number + 1,
+            role="assistant",
+            status=Status.STREAMING,
+        )
+    except IntegrityError as error:
+        if "_pkey" not in str(error):
+            raise
+        raise IdInUse from None  # also where we cannot look: in another tenant
     return Begun(str(conversation.pk), message.pk, tenant.name, history)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from accounts.tenancy import in_tenant
 from assistant.events import Citation, Delta, Event, Progress, Retract, Sources
-from assistant.pipeline import abstain, grounding, prompt
+from assistant.pipeline import abstain, grounding, leak, prompt
 from assistant.pipeline.citations import CitationParser, Mark, Piece, Text
 from assistant.pipeline.guard import guard
 from assistant.pipeline.rewrite import standalone
@@ -148,7 +148,7 @@ async def _search(query: str, request: Request, outcome: Outcome) -> list[Hit]:
 async def _generate(
     query: str, request: Request, outcome: Outcome, injection_score: float
 ) -> AsyncGenerator[Event, None]:
-    messages = prompt.build(
+    built = prompt.build(
         outcome.question,
         outcome.sources,
         tenant=request.tenant_name,
@@ -157,27 +157,32 @@ async def _generate(
     )
     call = Call(
         caller=request.caller,
-        messages=messages,
+        messages=built.messages,
         options=Options(task=request.task, model=request.model),
         sources=tuple(outcome.sources),
         question=query,
         prompt_version=prompt.VERSION,
     )
     known = frozenset(source.marker for source in outcome.sources)
-    parser = CitationParser(known)
+    parser, watch = CitationParser(known), leak.LeakWatch(built.token)
     async with client.stream(call) as stream:
         outcome.trace = stream.trace
         try:
             async for event in stream:
                 if isinstance(event, Retracted):
-                    parser, outcome.pieces = CitationParser(known), []
+                    parser, watch, outcome.pieces = CitationParser(known), leak.LeakWatch(built.token), []
                     yield Retract(event.code)
                 elif isinstance(event, TextDelta):
-                    for piece in parser.feed(event.text):
+                    shown = watch.feed(event.text)
+                    if watch.leaked:
+                        parser, outcome.pieces, outcome.reason = CitationParser(known), [], leak.CODE
+                        yield Retract(leak.CODE)
+                        break
+                    for piece in parser.feed(shown):
                         outcome.mark("first_delta")
                         outcome.pieces.append(piece)
                         yield _event(piece)
-            for piece in parser.end():
+            for piece in [*parser.feed(watch.end()), *parser.end()]:
                 outcome.pieces.append(piece)
                 yield _event(piece)
         finally:
@@ -191,7 +196,9 @@ def _conclude(outcome: Outcome) -> None:
     outcome.sentences = grounding.check(outcome.pieces, outcome.sources)
     said = "".join(piece.text for piece in outcome.pieces if isinstance(piece, Text))
     outcome.status = "answered"
-    if abstain.says_unknown(said):
+    if outcome.reason == leak.CODE:
+        outcome.status, outcome.sentences = "abstained", []
+    elif abstain.says_unknown(said):
         outcome.status, outcome.reason, outcome.sentences = "abstained", "model_does_not_know", []
     elif not any(sentence.supported and sentence.markers for sentence in outcome.sentences):
         outcome.status, outcome.reason, outcome.sentences = "abstained", "not_grounded", []

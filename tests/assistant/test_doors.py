@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from channels.testing import WebsocketCommunicator
-from django.test import AsyncClient, Client
+from django.test import Client
 
 from accounts.tenancy import in_database, tenant_scope
 from assistant import running
+from assistant.events import Delta
 from assistant.models import Message
-from config.asgi import application
 from tests.conftest import PASSWORD, Cast
+from tests.sockets import signed_in, socket, until_end
 
 QUESTION = "How long do I have to return a lamp?"
 ARTICLE = (
@@ -28,28 +28,6 @@ ARTICLE = (
 @pytest.fixture
 def known(learn: Callable[..., None]) -> None:
     learn(ARTICLE)
-
-
-async def signed_in(name: str) -> AsyncClient:
-    client = AsyncClient()
-    assert await client.alogin(email=f"{name}@example.com", password=PASSWORD)
-    return client
-
-
-async def socket(name: str, tenant: str = "acme", origin: str | None = "http://localhost") -> WebsocketCommunicator:
-    client = await signed_in(name) if name else AsyncClient()
-    cookies = "; ".join(f"{key}={morsel.value}" for key, morsel in client.cookies.items())
-    headers = [(b"cookie", cookies.encode()), (b"host", b"localhost")]
-    if origin:
-        headers.append((b"origin", origin.encode()))
-    return WebsocketCommunicator(application, f"/ws/t/{tenant}/", headers=headers)
-
-
-async def until_end(communicator: WebsocketCommunicator) -> list[dict[str, Any]]:
-    events = []
-    while not events or events[-1]["type"] not in {"final", "error"}:
-        events.append(json.loads(await communicator.receive_from(timeout=60)))
-    return events
 
 
 async def test_the_websocket_streams_numbered_events_without_a_gap(cast: Cast, known: None) -> None:
@@ -134,7 +112,19 @@ async def test_a_socket_is_refused_to_strangers_and_foreign_pages(
 
 @pytest.mark.threat("T11")
 @pytest.mark.parametrize(
-    "text", ["{", "[]", "null", '{"type": "nonsense"}', '{"type": "resume", "after": "x"}', '{"type":{}}']
+    "text",
+    [
+        "{",
+        "[]",
+        "null",
+        "[" * 20_000,
+        '{"type": "nonsense"}',
+        '{"type": "resume", "after": "x"}',
+        '{"type":{}}',
+        '{"type": "stop", "message": "1"}',
+        '{"type": "ask", "question": null}',
+        '{"type": "ask", "question": "\\ud800"}',
+    ],
 )
 async def test_nonsense_on_the_socket_is_answered_with_a_code(cast: Cast, text: str) -> None:
     communicator = await socket("alice")
@@ -186,6 +176,40 @@ async def test_stop_ends_the_answer_and_keeps_the_question(cast: Cast, monkeypat
     assert (final["type"], final["answer"]["status"]) == ("final", "stopped")
     await communicator.disconnect()
     assert running.runs[message].done
+
+
+@pytest.mark.threat("R4")
+async def test_a_reader_that_does_not_acknowledge_is_dropped_and_one_that_does_is_not(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on = asyncio.Semaphore(30)
+
+    async def long(*args: Any, **kwargs: Any) -> Any:
+        for number in range(30):
+            await may_go_on.acquire()
+            yield Delta(f"{number} ")
+
+    monkeypatch.setattr("assistant.pipeline.answer.compose", long)
+    monkeypatch.setattr("assistant.consumers.UNACKNOWLEDGED", 20)
+    slow = await socket("alice")
+    await slow.connect()
+    message = str(uuid.uuid4())
+    await slow.send_to(json.dumps({"type": "ask", "question": QUESTION, "id": message}))
+    sent = 0
+    while (output := await slow.receive_output(timeout=10))["type"] == "websocket.send":
+        sent += 1
+    assert (sent, output["code"]) == (20, 4408)
+
+    reader = await socket("alice")
+    await reader.connect()
+    await reader.send_to(json.dumps({"type": "ask", "question": QUESTION}))
+    seen: list[dict[str, Any]] = []
+    while not seen or seen[-1]["type"] != "final":
+        seen.append(json.loads(await reader.receive_from(timeout=10)))
+        await reader.send_to('{"type": "ack"}')
+        may_go_on.release()
+    assert len(seen) == 32
+    await reader.disconnect()
 
 
 def test_a_post_from_a_foreign_page_is_refused(cast: Cast) -> None:

@@ -1,5 +1,4 @@
-"""Chromium against the real server: Daphne in a thread of the tests' own process, on the test
-database, so that what a test does to the settings holds for the server too.
+"""Chromium against the real server.
 
 One Chromium serves all tests, each in profiles of its own, so they share one event loop: a module
 of browser tests begins with `pytestmark = BROWSER`.
@@ -7,18 +6,14 @@ of browser tests begins with `pytestmark = BROWSER`.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from daphne.server import Server
 from django.test import AsyncClient
 from playwright.async_api import Browser, Page, Request, async_playwright
-from twisted.internet import reactor
 
-from config.asgi import application
 from tests.conftest import PASSWORD, TestDatabase
 
 CHROMIUM = "/usr/bin/chromium"
@@ -34,25 +29,6 @@ FLAGS = [
 BROWSER = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 PATIENCE = 20_000  # ms for one step; the cores are shared
 SignIn = Callable[..., Awaitable[Page]]
-
-
-@pytest.fixture(scope="session")
-def site(database: TestDatabase) -> Iterator[str]:
-    """The address of the running server. Use it with `live_db`, which opens the database."""
-    ready = threading.Event()
-    server = Server(
-        application=application,
-        endpoints=["tcp:0:interface=127.0.0.1"],
-        signal_handlers=False,
-        ready_callable=ready.set,
-        verbosity=0,
-    )
-    thread = threading.Thread(target=server.run, name="daphne", daemon=True)
-    thread.start()
-    assert ready.wait(30), "the server did not start"
-    yield f"http://127.0.0.1:{server.listening_addresses[0][1]}"
-    reactor.callFromThread(reactor.stop)  # type: ignore[attr-defined]
-    thread.join(10)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

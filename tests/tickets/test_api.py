@@ -56,7 +56,9 @@ def draft(cast: Cast, ticket: Ticket) -> Draft:
     with tenant_scope(cast.acme.pk):
         found: Draft = Draft.objects.get()
         found.state, found.text = DraftState.READY, "You have 30 days. [1]"
-        found.answer = {"citations": [{"marker": 1, "title": "Returning a lamp"}]}
+        quote = {"document": "d", "version": "v", "url": "", "start": 0, "end": 7, "quote": "30 days"}
+        citations = [{"marker": 1, "title": "Returning a lamp", **quote}]
+        found.answer = {"status": "answered", "reason": "", "citations": citations}
         found.save()
     return found
 
