@@ -7,7 +7,8 @@ ones once more, with all that answers them left out of what was found ("removed"
 retrieves by the product's own path, in a transaction that never commits.
 
 Prints for each set how many are answered with the constants of `assistant.pipeline.abstain`, then
-the same with constants fitted on the other sets alone, then the constants fitted on all.
+the same with constants fitted on the other sets alone, then with those fitted on all at several bounds
+of what is enough, then these constants.
 """
 
 from __future__ import annotations
@@ -130,13 +131,13 @@ def fitted(data: list[Row]) -> Constants:
     return Constants(tuple(map(float, model.coef_[0])), float(model.intercept_[0]))
 
 
-def table(data: list[Row], constants: Constants, name: str) -> str:
+def table(data: list[Row], constants: Constants, name: str, enough: float = abstain.ENOUGH) -> str:
     """The share of each kind of question that would be answered."""
     parts = []
     for kind in KINDS:
         sums = [numpy.dot(constants.weights, r.signs) for r in data if (r.name, r.kind) == (name, kind)]
         if sums:
-            share = sum(1 / (1 + math.exp(-(constants.bias + each))) >= abstain.ENOUGH for each in sums) / len(sums)
+            share = sum(1 / (1 + math.exp(-(constants.bias + each))) >= enough for each in sums) / len(sums)
             parts.append(f"{kind} {share:.2f} (of {len(sums)})")
     return f"{name}: would answer " + ", ".join(parts)
 
@@ -156,6 +157,10 @@ def main() -> None:
     print("Fitted on the other sets:")
     for name in names:
         print(" ", table(data, fitted([row for row in data if row.name != name]), name))
+    print("Fitted on all, by how much is enough:")
+    for enough in (0.1, 0.13, 0.16, 0.2, 0.25, 0.3):
+        for name in names:
+            print(f"  {enough:.2f}", table(data, fitted(data), name, enough))
     weights, bias = fitted(data)
     print("Fitted on all: weights", [round(each, 2) for each in weights], "bias", round(bias, 2))
 

@@ -71,7 +71,7 @@ class ExtractiveProvider:
         units = _worth_comparing(sources, words)
         if not units:
             return []
-        asked, *vectors = await self._embedded([question, *map(_with_headings, units)])
+        asked, *vectors = await self._embedded([question, *(unit.in_full for unit in units)])
         scores = [
             COSINE * _dot(asked, vector) + OVERLAP * _overlap(unit, words) + RANK / (1 + unit.rank)
             for unit, vector in zip(units, vectors, strict=True)
@@ -105,12 +105,6 @@ def _worth_comparing(sources: Sequence[Source], words: frozenset[str]) -> list[U
     ]
     turns = [unit for turn in zip_longest(*by_source) for unit in turn if unit is not None]
     return turns[:MAX_UNITS]
-
-
-def _with_headings(unit: Unit) -> str:
-    """What is compared with the question: a sentence seldom says what it is about."""
-    source = unit.source
-    return f"{source.title} › {source.heading}: {unit.text}" if source.heading else f"{source.title}: {unit.text}"
 
 
 def _diverse(units: list[Unit], vectors: list[Vector], scores: list[float]) -> list[Unit]:
@@ -148,7 +142,7 @@ def _space(previous: Unit | None, unit: Unit) -> str:
 
 
 def _overlap(unit: Unit, words: frozenset[str]) -> float:
-    return len(words & content_words(unit.text)) / len(words) if words else 0.0
+    return len(words & content_words(f"{unit.header} {unit.text}")) / len(words) if words else 0.0
 
 
 def _dot(a: Vector, b: Vector) -> float:

@@ -25,13 +25,15 @@ POINTS_BACK = re.compile(
 @dataclass(frozen=True)
 class Unit:
     """A quotable piece: `source.text[start:end]`, the `position`-th of its source; `rank` is the
-    source's, from 0."""
+    source's, from 0. `header` is the first row of the table that a row stands in, empty for that row
+    itself."""
 
     source: Source
     rank: int
     position: int
     start: int
     end: int
+    header: str = ""
 
     @property
     def text(self) -> str:
@@ -51,30 +53,39 @@ class Unit:
         return "|" in self.text
 
     @property
+    def in_full(self) -> str:
+        """What it says, with what its columns are called and the headings that it stands under."""
+        source = self.source
+        above = f"{source.title} › {source.heading}" if source.heading else source.title
+        return ": ".join(filter(None, [above, self.header, self.text]))
+
+    @property
     def leads_in(self) -> bool:
         return self.text.endswith(":")
 
     @property
     def answers(self) -> bool:
         """Whether it says something by itself. A question does not, nor does an item of few words,
-        nor a heap of words without an end."""
+        nor what a table's columns are called, nor a heap of words without an end."""
+        if self.is_row:
+            return bool(self.header)
         words = len(self.text.split())
-        return (
-            not self.text.endswith("?") and words <= MAX_WORDS and (self.is_row or words >= (6 if self.is_step else 4))
-        )
+        return not self.text.endswith("?") and (6 if self.is_step else 4) <= words <= MAX_WORDS
 
 
 def units_of(source: Source, rank: int) -> list[Unit]:
     """The quotable units of a source; headings are not: they say what follows, not what is so."""
     headings = {source.title.strip(), *(part.strip() for part in source.heading.split("›"))}
-    units = []
+    units: list[Unit] = []
+    header = ""
     for position, (start, end) in enumerate(sentence_spans(source.text)):
         text = source.text[start:end]
         whole_line = (start == 0 or source.text[start - 1] == "\n") and source.text[end : end + 1] in {"", "\n"}
+        header = (header or text) if "|" in text else ""
         title_like = whole_line and not STEP.match(text) and "|" not in text and text[-1] not in '.!?:;…)"”'
         if text in headings or len(text.split()) < 3 or (title_like and len(text.split()) < 9):
             continue
-        units.append(Unit(source, rank, position, start, end))
+        units.append(Unit(source, rank, position, start, end, "" if header == text else header))
     return units
 
 

@@ -50,6 +50,11 @@ def test_a_sentence_that_points_back_brings_the_one_before_it() -> None:
     assert texts(in_context([pointing])) == ["Albums can be exported from the web app.", "They keep their order."]
 
 
+def test_what_a_tables_columns_are_called_is_no_answer_by_itself() -> None:
+    answers = [unit.text for unit in units_of(source(), 0) if unit.answers and unit.is_row]
+    assert answers == ["Free | 500", "Studio | 20,000"]
+
+
 def test_a_table_row_brings_its_header() -> None:
     (row,) = [unit for unit in units_of(source(), 0) if unit.text.startswith("Studio")]
     assert texts(in_context([row])) == ["Plan | Photos in one export", "Studio | 20,000"]
@@ -85,6 +90,7 @@ async def _written(question: str, *sources: Source) -> str:
         ("How many days do you keep an export?", "An export is kept for seven days. [1]"),
         ("How do I export an album?", "2. Choose Export in the menu at the top. [1]"),
         ("How many photos fit in an export with Studio?", "Studio | 20,000 [1]"),
+        ("How many photos in one export with Free?", "Free | 500 [1]"),
     ],
 )
 async def test_the_sentence_that_answers_is_quoted_with_its_marker(question: str, expected: str) -> None:
@@ -103,3 +109,10 @@ async def test_neighbours_that_differ_in_a_number_are_both_quoted() -> None:
 async def test_a_step_is_never_quoted_without_those_around_it() -> None:
     written = await _written("Where is the Export choice of an album in the menu?", source())
     assert ("2. Choose Export" in written) == ("1. Open the album" in written)
+
+
+async def test_what_answers_in_other_words_is_compared_however_many_sentences_share_the_questions() -> None:
+    like = " ".join(f"The parcel number {number} of your parcel is on the parcel." for number in range(60))
+    crowd = [source(like, marker, "Parcels") for marker in (1, 2)]
+    answer = source("We deliver to islands by ferry within nine days. The harbour is old.", 3, "Delivery to islands")
+    assert "by ferry within nine days. [3]" in await _written("When does a parcel reach an island?", *crowd, answer)
