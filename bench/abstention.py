@@ -43,8 +43,7 @@ from assistant.pipeline import abstain
 from assistant.pipeline.compose import PASSAGES
 from gateway.client import embed_sync
 from gateway.types import Caller
-from knowledge.evaluation import undone
-from knowledge.importing import import_path
+from knowledge.evaluation import ingest, undone
 from knowledge.models import Document, Visibility
 from knowledge.retrieval.retriever import retrieve
 
@@ -91,7 +90,7 @@ def rows(folder: Path, name: str, most: int, into: Path) -> Iterator[Row]:
         chosen[bool(relevant)].append((text, relevant))
     with undone():
         tenant = Tenant.objects.create(slug=f"abstention-{name.replace('_', '-')}", name=name)
-        import_path(corpus_of(folder, name, into), tenant, source_name=name, quiet=True, rolls_back=True)
+        ingest(corpus_of(folder, name, into), tenant, quiet=True)
         with tenant_scope(tenant.pk):
             identity = {str(pk): ext for pk, ext in Document.objects.values_list("pk", "external_id")}
         for answered, asked in chosen.items():

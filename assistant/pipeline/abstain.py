@@ -3,7 +3,7 @@
 Evidence is the probability, by logistic regression, that one of the hits answers the question. It
 has three signs: the best hit's cosine; how near the question's words are to those of one of the first
 hits, which counts less the longer the question is, for a long story names much that no article needs
-to name; and whether what a question wants counted ("how many seats") stands beside a number.
+to name; and whether what a question wants counted ("how many seats"), or a word near it, stands beside a number.
 Fitted by `bench/abstention.py` on questions that are and are not answered in their collection;
 `docs/evaluation.md` has the shares.
 
@@ -22,12 +22,13 @@ from gateway.sentences import sentence_spans
 from gateway.words import telling_words
 from knowledge.types import Hit
 
-WEIGHTS = (9.6, 5.1, -2.7)  # of the signs, in their order
+WEIGHTS = (9.6, 5.1, -5.7)  # of the signs, in their order
 BIAS = -5.9
 USUAL_LIKENESS = 0.5  # neither for nor against
 LONG_QUESTION = 12  # telling words, at which likeness counts half
+NEAR = 0.3  # likeness of two words for one thing, such as calls and requests
 FIRST = 3  # hits whose words are looked at
-ENOUGH = 0.2
+ENOUGH = 0.14
 
 UNKNOWN = re.compile(r"^\W*i (?:do not|don[’']t) know\b", re.IGNORECASE)
 # Not "how many times" or "how many of": what stands there says nothing of the thing counted.
@@ -41,7 +42,7 @@ AMOUNT = re.compile(
 
 @dataclass(frozen=True)
 class Signs:
-    """`cosine` and `likeness` speak for an answer, `uncounted` (0 to 1) against it."""
+    """`cosine` and `likeness` speak for an answer, `uncounted` (0 or 1) against it."""
 
     cosine: float
     likeness: float
@@ -64,7 +65,7 @@ def signs(question: str, hits: Sequence[Hit]) -> Signs:
     """Of hits in their order, at least one."""
     texts = [" ".join((hit.title, *hit.heading_path, hit.text)) for hit in hits[:FIRST]]
     cosine = max(hit.scores.get("dense", 0.0) for hit in hits)
-    return Signs(cosine, _likeness(question, texts), _uncounted(question, texts))
+    return Signs(cosine, _likeness(question, texts), float(_is_uncounted(question, texts)))
 
 
 def _likeness(question: str, texts: Sequence[str]) -> float:
@@ -75,14 +76,14 @@ def _likeness(question: str, texts: Sequence[str]) -> float:
     return (best - USUAL_LIKENESS) / (1 + (len(words) / LONG_QUESTION) ** 2)
 
 
-def _uncounted(question: str, texts: Sequence[str]) -> float:
-    """How far what the question wants counted is from all words of sentences that have an amount."""
+def _is_uncounted(question: str, texts: Sequence[str]) -> bool:
+    """Whether no sentence that has an amount speaks of what the question wants counted."""
     asked = COUNTED.search(question)
     if asked is None:
-        return 0.0
+        return False
     sentences = (text[start:end] for text in texts for start, end in sentence_spans(text))
     beside = {word for each in sentences if AMOUNT.search(each) for word in telling_words(each)}
-    return 1 - max(0.0, *best_likeness([asked.group(1).lower()], beside))
+    return max(0.0, *best_likeness([asked.group(1).lower()], beside)) < NEAR
 
 
 def says_unknown(text: str) -> bool:

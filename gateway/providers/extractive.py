@@ -135,7 +135,7 @@ def _numbers(unit: Unit) -> frozenset[str]:
 def _space(previous: Unit | None, unit: Unit) -> str:
     if previous is None:
         return ""
-    own_line = unit.is_step or unit.is_row or previous.is_step or previous.is_row
+    own_line = unit.is_step or unit.is_row or previous.is_step or previous.is_row or previous.leads_in
     if previous.source.marker != unit.source.marker:
         return "\n\n"
     return "\n" if own_line else " "

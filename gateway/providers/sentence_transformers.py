@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PACKAGED = "all-MiniLM-L6-v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-BATCH = 8
+BATCH = 32
 SAMPLE = ["To change the address that we deliver to, open your order and choose Edit before it is packed. "] * 8
 
 

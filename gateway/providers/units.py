@@ -74,7 +74,8 @@ class Unit:
 
 
 def units_of(source: Source, rank: int) -> list[Unit]:
-    """The quotable units of a source; headings are not: they say what follows, not what is so."""
+    """The quotable units of a source. Headings are not: they say what follows, not what is so. Nor is a
+    sentence that announces what the source does not hold."""
     headings = {source.title.strip(), *(part.strip() for part in source.heading.split("›"))}
     units: list[Unit] = []
     header = ""
@@ -86,7 +87,7 @@ def units_of(source: Source, rank: int) -> list[Unit]:
         if text in headings or len(text.split()) < 3 or (title_like and len(text.split()) < 9):
             continue
         units.append(Unit(source, rank, position, start, end, "" if header == text else header))
-    return units
+    return [unit for at, unit in enumerate(units) if not unit.leads_in or _led_in(units, at)]
 
 
 def steps_around(unit: Unit) -> list[Unit]:
@@ -119,14 +120,19 @@ def _companions(unit: Unit) -> list[Unit]:
         while first > 0 and units[first - 1].is_row and units[first].position - units[first - 1].position == 1:
             first -= 1
         return [units[first]]
-    found = []
-    if unit.leads_in:
-        run = units[at + 1 : at + 1 + MAX_STEPS]
-        found = run[: next((index for index, each in enumerate(run) if not each.is_step), len(run))]
+    found = _led_in(units, at) if unit.leads_in else []
     same_paragraph = at > 0 and "\n" not in unit.source.text[units[at - 1].end : unit.start]
     if same_paragraph and POINTS_BACK.match(unit.text):
         found.append(units[at - 1])
     return found
+
+
+def _led_in(units: list[Unit], at: int) -> list[Unit]:
+    """The list or the table that a lead-in announces; nothing where it stands in another passage."""
+    run = units[at + 1 : at + 1 + MAX_STEPS]
+    if run and run[0].is_row:
+        return run[: next((index for index, each in enumerate(run) if not each.is_row), len(run))]
+    return run[: next((index for index, each in enumerate(run) if not each.is_step), len(run))]
 
 
 def _siblings(unit: Unit) -> tuple[list[Unit], int]:

@@ -60,6 +60,15 @@ def test_a_table_row_brings_its_header() -> None:
     assert texts(in_context([row])) == ["Plan | Photos in one export", "Studio | 20,000"]
 
 
+def test_a_lead_in_brings_its_table_and_is_not_quoted_without_what_it_announces() -> None:
+    text = "The limits differ by plan:\nPlan | Photos\nFree | 500\nStudio | 20,000\n\nThey can be raised on request."
+    (lead_in,) = [unit for unit in units_of(source(text), 0) if unit.leads_in]
+    whole = ["The limits differ by plan:", "Plan | Photos", "Free | 500", "Studio | 20,000"]
+    assert texts(in_context([lead_in])) == whole
+    alone = "The limits differ by plan and by year:\n\nThey can be raised on request."
+    assert texts(units_of(source(alone), 0)) == ["They can be raised on request."]
+
+
 def test_steps_come_whole_and_in_order_with_their_lead_in() -> None:
     (step,) = [unit for unit in units_of(source(), 0) if unit.text.startswith("2.")]
     assert [text[:2] for text in texts(steps_around(step))] == ["To", "1.", "2.", "3."]
