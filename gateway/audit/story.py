@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
-from gateway.audit.chain import tenant_key
-from gateway.audit.verify import Failure, end_fault, record_fault
-from gateway.conf import configured
+from gateway.audit import keys
+from gateway.audit.chain import fields_of
+from gateway.audit.ledger import Fault, Ledger
+from gateway.audit.verify import Failure, end_fault
 from gateway.models import AuditContent, AuditRecord
 from gateway.types import JSON
 
