@@ -197,6 +197,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-tickets": {"task": "tickets.sweep", "schedule": 15.0},
     "sweep-assistant": {"task": "assistant.sweep", "schedule": 120.0},
     "sweep-gateway": {"task": "gateway.sweep", "schedule": 60.0},
+    "expire-audit": {"task": "gateway.expire", "schedule": 3600.0},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -6,9 +6,16 @@ from celery import shared_task
 from django.utils import timezone
 
 from gateway import budgets
+from gateway.audit import retention
 
 
 @shared_task(name="gateway.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
     """Ends the calls whose process died: money back, and a record that says so. May run twice."""
     return budgets.sweep(timezone.now())
+
+
+@shared_task(name="gateway.expire")  # type: ignore[untyped-decorator]
+def expire() -> int:
+    """Lets go of the audit texts that are older than their tenant's policy. May run twice."""
+    return retention.expire_all(timezone.now())

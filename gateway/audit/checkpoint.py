@@ -37,9 +37,7 @@ def read(tenant_id: int) -> Checkpoint | None:
 def write(tenant_id: int, found: Checkpoint) -> None:
     path = _path(tenant_id)
     with signed.locked(path):
-        signed.write(
-            path, KIND, tenant_id, {"sequence": found.sequence, "mac": found.mac, "anchored": found.anchored}
-        )
+        signed.write(path, KIND, tenant_id, {"sequence": found.sequence, "mac": found.mac, "anchored": found.anchored})
 
 
 def _path(tenant_id: int) -> Path:

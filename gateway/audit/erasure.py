@@ -48,7 +48,7 @@ def erase(tenant_id: int, user_id: int, *, by: int | None) -> Plan | None:
 
     Whoever erases themselves has the record written before their own key goes.
     """
-    subject = AuditSubject.objects.select_for_update().filter(tenant_id=tenant_id, user_id=user_id).first()
+    subject = AuditSubject.objects.filter(tenant_id=tenant_id, user_id=user_id).first()
     return None if subject is None else _erase(subject, by)
 
 

@@ -51,7 +51,9 @@ def public_key() -> str:
 
 def new_data_key(tenant_id: int, subject_id: object, user_id: int | None) -> bytes:
     """A fresh data key, wrapped for this person alone."""
-    return _seal(_wrapping_key(configured().audit_key, tenant_id), AESGCM.generate_key(256), _owner(subject_id, user_id))
+    return _seal(
+        _wrapping_key(configured().audit_key, tenant_id), AESGCM.generate_key(256), _owner(subject_id, user_id)
+    )
 
 
 def data_key(tenant_id: int, subject_id: object, user_id: int | None, wrapped: bytes) -> bytes:

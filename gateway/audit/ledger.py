@@ -97,5 +97,3 @@ class Ledger:
                 self.erased.add(record.detail["subject"])
             elif record.kind == AuditRecord.Kind.RETENTION:
                 self.expired_through = max(self.expired_through, record.detail["through"])
-
-

@@ -76,10 +76,9 @@ def count(tenant_id: int, through: int) -> int:
 
 
 def _all(tenant_id: int, statement: str, parameters: list[Any]) -> list[Any]:
-    with tenant_scope(tenant_id):
-        # The driver's own cursor, because it fetches in binary: sealed texts as they are, not in hexadecimal.
-        with psycopg.Cursor(connection.connection) as cursor:
-            return cursor.execute(statement, parameters, binary=True).fetchall()
+    # The driver's own cursor, because it fetches in binary: sealed texts as they are, not in hexadecimal.
+    with tenant_scope(tenant_id), psycopg.Cursor(connection.connection) as cursor:
+        return cursor.execute(statement, parameters, binary=True).fetchall()
 
 
 def _row(values: Sequence[Any]) -> Row:

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
-from gateway.audit import keys
+from accounts.models import User
 from gateway.audit.chain import fields_of
+from gateway.audit.keys import Unreadable
 from gateway.audit.ledger import Fault, Ledger
 from gateway.audit.verify import Failure, end_fault
-from gateway.models import AuditContent, AuditRecord
+from gateway.models import AuditContent, AuditRecord, AuditSubject
 from gateway.types import JSON
 
 WIDTH = 600  # of the waterfall, in its own units
@@ -34,7 +35,7 @@ class Seal:
     """Whether this record is as it was written, its place in the chain, and the chain's end.
     `fault` is (code, detail) or None; `linked` is None for the first record."""
 
-    fault: tuple[str, str] | None
+    fault: Fault | None
     previous: AuditRecord | None
     linked: bool | None
     end: Failure | None
@@ -42,7 +43,12 @@ class Seal:
 
 @dataclass(frozen=True)
 class Story:
+    """`text` says what became of the text: `kept`, `erased`, `expired`, `unreadable`, or `none` where
+    there never was one."""
+
     record: AuditRecord
+    who: str
+    text: str
     content: JSON
     sources: list[JSON]
     verdict: str
@@ -52,11 +58,43 @@ class Story:
 
 def tell(record: AuditRecord) -> Story:
     """All that the page shows. Runs in a scope that sees the record's tenant."""
-    stored: AuditContent | None = getattr(record, "content", None)
-    content = stored.data if stored else {}
-    sources = [{**source, "href": _safe(source.get("url", ""))} for source in content.get("sources", [])]
+    ledger = Ledger(record.tenant_id)
+    text, content = text_of(record, ledger)
+    sources = [{**source, "href": _safe(source.get("url", ""))} for source in content.get("sources", record.sources)]
     detail = json.dumps(content.get("verdict", {}).get("detail", {}), indent=2, ensure_ascii=False)
-    return Story(record, content, sources, detail, waterfall(record.timings), _seal(record))
+    bars = waterfall(record.timings)
+    return Story(record, who(record), text, content, sources, detail, bars, _seal(record, ledger))
+
+
+def who(record: AuditRecord) -> str:
+    """Who asked, by the name that their account has now."""
+    try:
+        person = record.actor
+        account = person.user if person else None
+    except AuditSubject.DoesNotExist:
+        person = account = None
+    except User.DoesNotExist:
+        account = None
+    if account is not None:
+        return str(account)
+    if person is None:
+        return str(_("erased")) if record.actor_id else "-"
+    return str(_("an account that is gone") if person.user_id else _("nobody signed in"))
+
+
+def text_of(record: AuditRecord, ledger: Ledger) -> tuple[str, JSON]:
+    """What became of the record's text (see `Story`), and the text."""
+    if record.kind != AuditRecord.Kind.COMPLETION:
+        return "none", {}
+    if str(record.subject_id) in ledger.erased:
+        return "erased", {}
+    stored: AuditContent | None = getattr(record, "content", None)  # a missing one raises an AttributeError
+    if stored is None:
+        return "expired" if ledger.expired(record.sequence) else "unreadable", {}
+    try:
+        return "kept", stored.data
+    except Unreadable:
+        return "unreadable", {}
 
 
 def waterfall(timings: dict[str, float]) -> list[Bar]:
@@ -79,8 +117,9 @@ def waterfall(timings: dict[str, float]) -> list[Bar]:
     ]
 
 
-def _seal(record: AuditRecord) -> Seal:
-    fault = record_fault(record, tenant_key(configured().audit_key, record.tenant_id))
+def _seal(record: AuditRecord, ledger: Ledger) -> Seal:
+    stored: AuditContent | None = getattr(record, "content", None)
+    fault = ledger.fault(fields_of(record), record.mac, bytes(stored.body) if stored else None)
     chain = AuditRecord.objects.filter(tenant_id=record.tenant_id)
     previous: AuditRecord | None = chain.filter(sequence=record.sequence - 1).first()
     linked = None if record.sequence == 1 else previous is not None and previous.mac == record.previous_mac

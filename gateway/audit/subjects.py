@@ -37,9 +37,7 @@ def condition(*user_ids: int | None) -> tuple[str, list[int]]:
 def found(tenant_id: int, rows: Iterable[Sequence[Any]], wanted: set[int | None]) -> dict[int | None, Person]:
     """The wanted people by user, from rows of (id, user, wrapped key); makes those that are missing.
     Raises `keys.Unreadable` for a row that was tampered with."""
-    people = {
-        user: Person(id_, keys.data_key(tenant_id, id_, user, bytes(wrapped))) for id_, user, wrapped in rows
-    }
+    people = {user: Person(id_, keys.data_key(tenant_id, id_, user, bytes(wrapped))) for id_, user, wrapped in rows}
     for user in wanted - people.keys():
         people[user] = _make(tenant_id, user)
     return people

@@ -17,7 +17,6 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from accounts.models import Tenant
 from gateway.audit import anchor, checkpoint, rows
@@ -103,7 +102,9 @@ class _Walk:
                 return whole if whole.failure else Verification(self.records, self.last, found.failure)
             return Verification(self.records, self.last, found.failure)
         if self.last:
-            checkpoint.write(self.tenant_id, Checkpoint(self.last, self.mac, self.anchor.sequence if self.anchor else 0))
+            checkpoint.write(
+                self.tenant_id, Checkpoint(self.last, self.mac, self.anchor.sequence if self.anchor else 0)
+            )
         return Verification(self.records, self.last)
 
     def run(self, start: Checkpoint | None) -> None:
@@ -148,7 +149,7 @@ class _Walk:
             self._compare(number, mac)
         if (count := rows.count(self.tenant_id, start.sequence)) != start.sequence:
             raise _Found(0, "deleted", f"{count} of {start.sequence} records are left")
-        numbers = random.sample(range(1, start.sequence + 1), min(SAMPLE, start.sequence))  # noqa: S311  no secret
+        numbers = random.sample(range(1, start.sequence + 1), min(SAMPLE, start.sequence))
         wanted = sorted({*numbers, *(number - 1 for number in numbers)} - {0})
         previous: Row | None = None
         for row in rows.numbered(self.tenant_id, wanted):
@@ -161,7 +162,9 @@ class _Walk:
 
     def _batches(self, after: int, until: int) -> Iterator[list[Row]]:
         for batch in rows.batches(self.tenant_id, after, until):
-            self.ledger.open_keys({each for row in batch for each in (row.fields["actor_id"], row.fields["subject_id"])})
+            self.ledger.open_keys(
+                {each for row in batch for each in (row.fields["actor_id"], row.fields["subject_id"])}
+            )
             yield batch
 
     def _check(self, row: Row) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from typing import Any
@@ -24,8 +23,7 @@ from gateway.audit.verify import Failure, end_fault, verify
 from gateway.models import AuditContent, AuditRecord
 from gateway.types import Call, Caller, Classification, EmbeddingCall, FinishReason, Message, Source, Trace, Verdict
 from tests.conftest import Cast, TestDatabase
-
-Tamper = Callable[..., None]
+from tests.gateway.conftest import Tamper
 
 
 def write(cast: Cast, count: int = 1, *, tenant: str = "acme", text: str = "Press reset.") -> list[AuditRecord]:
@@ -40,18 +38,6 @@ def write(cast: Cast, count: int = 1, *, tenant: str = "acme", text: str = "Pres
         with tenant_scope(caller.tenant_id):
             written.append(writer.append(caller.tenant_id, writer.frozen_completion(call), trace))
     return written
-
-
-@pytest.fixture
-def tamper(live_db: TestDatabase) -> Iterator[Tamper]:
-    """Runs SQL as a superuser who has switched the triggers off."""
-    with live_db.superuser() as intruder:
-        intruder.execute("SET session_replication_role = replica")
-
-        def run(statement: str, *parameters: Any) -> None:
-            intruder.execute(statement.encode(), parameters)
-
-        yield run
 
 
 def failure(cast: Cast) -> tuple[int, str]:
@@ -100,7 +86,13 @@ def test_an_untouched_chain_is_found_intact(cast: Cast) -> None:
 @pytest.mark.threat("A2")
 @pytest.mark.parametrize(
     "change",
-    ["cost = 9", "subject_id = gen_random_uuid()", "verdict = 'unsupported'", "at = at + interval '1 s'", "attempts = '[]'"],
+    [
+        "cost = 9",
+        "subject_id = gen_random_uuid()",
+        "verdict = 'unsupported'",
+        "at = at + interval '1 s'",
+        "attempts = '[]'",
+    ],
 )
 def test_an_edited_record_is_located(cast: Cast, tamper: Tamper, change: str) -> None:
     write(cast, 5)
@@ -254,7 +246,10 @@ def test_an_embedding_is_audited_by_digest_without_its_texts(cast: Cast) -> None
 def test_text_that_the_database_cannot_store_is_kept_as_far_as_it_can_be(cast: Cast) -> None:
     write(cast, text="nul \x00, lone \ud800, emoji 🎈")
     with tenant_scope(cast.acme.pk):
-        assert AuditContent.objects.select_related("record__subject").get().data["answer"] == "nul \ufffd, lone \ufffd, emoji 🎈"
+        assert (
+            AuditContent.objects.select_related("record__subject").get().data["answer"]
+            == "nul \ufffd, lone \ufffd, emoji 🎈"
+        )
     assert verify(cast.acme.pk).ok
 
 
