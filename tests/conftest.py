@@ -27,6 +27,10 @@ PASSWORD = "correct-horse-battery"
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--audit-mutations", type=int, default=150, help="how many mutations of the audit log to try")
+
+
 @dataclass(frozen=True)
 class TestDatabase:
     """The database under test, and the superuser's way into it (to tamper, and to clean up)."""
