@@ -47,7 +47,7 @@ from gateway.types import Call, Caller, FinishReason, Message, Source, Trace, Ve
 
 USERS = 2_000
 PIECE = 20_000
-WORDS = "the lamp resets when you press its key for five seconds until both lights turn green again".split()
+WORDS = ["the", "lamp", "resets", "when", "you", "press", "its", "key", "for", "five", "seconds", "until", "green"]
 
 
 def prose(words: int) -> str:

@@ -19,7 +19,8 @@ from accounts.models import Tenant
 from accounts.tenancy import current_tenants
 from gateway.audit import erasure, retention
 from gateway.audit.keys import Unreadable
-from gateway.audit.story import tell, who
+from gateway.audit.story import tell
+from gateway.audit.texts import who
 from gateway.audit.verify import end_fault
 from gateway.models import AuditContent, AuditPolicy, AuditRecord, AuditSubject
 

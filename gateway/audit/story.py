@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
 from gateway.audit.chain import fields_of
-from gateway.audit.keys import Unreadable
+from gateway.audit.compare import Comparison, compare
 from gateway.audit.ledger import Fault, Ledger
+from gateway.audit.texts import text_of, who
 from gateway.audit.verify import Failure, end_fault
-from gateway.models import AuditContent, AuditRecord, AuditSubject
+from gateway.models import AuditContent, AuditRecord
 from gateway.types import JSON
 
 WIDTH = 600  # of the waterfall, in its own units
@@ -43,8 +43,7 @@ class Seal:
 
 @dataclass(frozen=True)
 class Story:
-    """`text` says what became of the text: `kept`, `erased`, `expired`, `unreadable`, or `none` where
-    there never was one."""
+    """`text` says what became of the text, as in `texts.text_of`. A replay has a `comparison`."""
 
     record: AuditRecord
     who: str
@@ -54,6 +53,7 @@ class Story:
     verdict: str
     bars: list[Bar]
     seal: Seal
+    comparison: Comparison | None
 
 
 def tell(record: AuditRecord) -> Story:
@@ -63,38 +63,7 @@ def tell(record: AuditRecord) -> Story:
     sources = [{**source, "href": _safe(source.get("url", ""))} for source in content.get("sources", record.sources)]
     detail = json.dumps(content.get("verdict", {}).get("detail", {}), indent=2, ensure_ascii=False)
     bars = waterfall(record.timings)
-    return Story(record, who(record), text, content, sources, detail, bars, _seal(record, ledger))
-
-
-def who(record: AuditRecord) -> str:
-    """Who asked, by the name that their account has now."""
-    try:
-        person = record.actor
-        account = person.user if person else None
-    except AuditSubject.DoesNotExist:
-        person = account = None
-    except User.DoesNotExist:
-        account = None
-    if account is not None:
-        return str(account)
-    if person is None:
-        return str(_("erased")) if record.actor_id else "-"
-    return str(_("an account that is gone") if person.user_id else _("nobody signed in"))
-
-
-def text_of(record: AuditRecord, ledger: Ledger) -> tuple[str, JSON]:
-    """What became of the record's text (see `Story`), and the text."""
-    if record.kind != AuditRecord.Kind.COMPLETION:
-        return "none", {}
-    if str(record.subject_id) in ledger.erased:
-        return "erased", {}
-    stored: AuditContent | None = getattr(record, "content", None)  # a missing one raises an AttributeError
-    if stored is None:
-        return "expired" if ledger.expired(record.sequence) else "unreadable", {}
-    try:
-        return "kept", stored.data
-    except Unreadable:
-        return "unreadable", {}
+    return Story(record, who(record), text, content, sources, detail, bars, _seal(record, ledger), compare(record))
 
 
 def waterfall(timings: dict[str, float]) -> list[Bar]:

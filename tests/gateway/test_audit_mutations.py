@@ -187,7 +187,7 @@ def delete_text(chain: Chain) -> Where:
 
 def change_person(chain: Chain) -> Where:
     """Takes away, or puts on another, the row that says who."""
-    subject, user = chain.random.choice(chain.run("SELECT id, user_id FROM gateway_auditsubject ORDER BY created_at"))
+    subject, _user = chain.random.choice(chain.run("SELECT id, user_id FROM gateway_auditsubject ORDER BY created_at"))
     change = chain.random.choice(
         ["DELETE FROM gateway_auditsubject", "UPDATE gateway_auditsubject SET user_id = 4711",
          "UPDATE gateway_auditsubject SET wrapped = set_byte(wrapped, 20, (get_byte(wrapped, 20) + 1) % 256)"]
@@ -202,10 +202,8 @@ def change_person(chain: Chain) -> Where:
 def bring_back(chain: Chain) -> Where:
     """A person who was erased."""
     ((subject,),) = chain.run("SELECT detail ->> 'subject' FROM gateway_auditrecord WHERE kind = 'erasure'")
-    chain.run(
-        "INSERT INTO gateway_auditsubject (id, tenant_id, user_id, wrapped, created_at) VALUES (%s, %s, 99, 'x', now())",
-        subject, chain.tenant_id,
-    )  # fmt: skip
+    row = "(id, tenant_id, user_id, wrapped, created_at) VALUES (%s, %s, 99, 'x', now())"
+    chain.run(f"INSERT INTO gateway_auditsubject {row}", subject, chain.tenant_id)
     first = chain.run("SELECT min(sequence) FROM gateway_auditrecord WHERE subject_id = %s", subject)
     return {int(first[0][0])}
 
@@ -239,7 +237,8 @@ def lose_anchor(chain: Chain) -> Where:
 OF_NUMBER = " WHERE record_id = (SELECT id FROM gateway_auditrecord WHERE sequence = %s)"
 MUTATIONS: list[Callable[[Chain], Where]] = [
     *[edit] * 6, renumber, steal, delete, delete, close_the_gap, swap, swap, insert, cut, cut, forge_head, lose_head,
-    edit_text, edit_text, swap_texts, delete_text, change_person, bring_back, old_anchor, old_anchor, damage_anchor, lose_anchor,
+    edit_text, edit_text, swap_texts, delete_text, change_person, bring_back, old_anchor, old_anchor, damage_anchor,
+    lose_anchor,
 ]  # fmt: skip
 
 
