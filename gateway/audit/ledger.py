@@ -76,14 +76,17 @@ class Ledger:
         except keys.Unreadable:
             return "key_forged", "the row that says who its person is was changed"
 
-    def _text_fault(self, fields: Mapping[str, Any], sealed: bytes) -> Fault | None:
+    def opened(self, fields: Mapping[str, Any], sealed: bytes) -> tuple[bytes, bytes] | None:
+        """Salt and text, or None where they cannot be read."""
         key = self._key(fields["subject_id"])
-        assert isinstance(key, bytes)
         try:
-            digest = keys.text_digest(*keys.unseal(key, fields["id"], sealed))
+            return keys.unseal(key, fields["id"], sealed) if isinstance(key, bytes) else None
         except keys.Unreadable:
-            digest = ""
-        if not hmac.compare_digest(digest, fields["content_digest"]):
+            return None
+
+    def _text_fault(self, fields: Mapping[str, Any], sealed: bytes) -> Fault | None:
+        found = self.opened(fields, sealed)
+        if found is None or not hmac.compare_digest(keys.text_digest(*found), fields["content_digest"]):
             return "content_edited", "its text does not match its digest"
         return None
 
