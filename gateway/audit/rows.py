@@ -14,7 +14,7 @@ from gateway.audit.chain import METADATA
 from gateway.models import AuditRecord
 
 BATCH = 2_000
-COLUMNS = ", ".join(f'record."{AuditRecord._meta.get_field(name).column}"' for name in METADATA)
+COLUMNS = ", ".join(f'record."{name}"' for name in METADATA)
 RECORDS = f"""
 SELECT record.mac, content.body, {COLUMNS}
 FROM gateway_auditrecord AS record LEFT JOIN gateway_auditcontent AS content ON content.record_id = record.id

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
@@ -179,7 +178,7 @@ def _append(
         record.mac = mac_of(fields_of(record), keys.tenant_key(configured().audit_key, tenant_id))
         _insert(cursor, record, sealed)
         # An anchor that cannot be written is for `verify` to report, not for the caller to suffer.
-        transaction.on_commit(partial(anchor.advance, tenant_id, record.sequence, record.mac), robust=True)
+        transaction.on_commit(lambda: anchor.advance(tenant_id, record.sequence, record.mac), robust=True)
     return record
 
 
