@@ -60,6 +60,12 @@ def key_scope(prefix: str) -> Iterator[None]:
 
 @contextmanager
 def _setting(name: str, value: str) -> Iterator[None]:
+    if not connection.in_atomic_block:
+        with transaction.atomic():  # whose end takes the value away: nothing to remember, nothing to put back
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
+            yield
+        return
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT current_setting(%s, true)", [name])
