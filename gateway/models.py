@@ -93,6 +93,8 @@ class AuditSubject(TenantModel):
     created_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = _("person in the audit log")
+        verbose_name_plural = _("people in the audit log")
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "user"], nulls_distinct=False, name="one_key_per_person"),
         ]

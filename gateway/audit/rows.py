@@ -11,7 +11,6 @@ from django.db import connection
 
 from accounts.tenancy import tenant_scope
 from gateway.audit.chain import METADATA
-from gateway.models import AuditRecord
 
 BATCH = 2_000
 COLUMNS = ", ".join(f'record."{name}"' for name in METADATA)

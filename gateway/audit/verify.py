@@ -5,7 +5,8 @@ Codes, beside those of `ledger`: `deleted` (a number is missing), `added` (a num
 predecessor is not the one that it was written after), `cut_off` (records at the end are gone),
 `head_forged` (the head row disagrees with the records), `replaced` (a record that was anchored or
 checked before is not the one found), `anchor_missing`, `anchor_damaged`, `anchor_replaced` (the
-anchor is older than the records say that it was).
+anchor is older than the records say that it was), `timestamp_mismatch` (an authority has confirmed
+another record under this number).
 
 Reads in batches, each in a short transaction; records appended meanwhile are left for next time.
 """
@@ -18,7 +19,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from accounts.models import Tenant
-from gateway.audit import anchor, checkpoint, rows
+from gateway.audit import anchor, checkpoint, rows, timestamps
 from gateway.audit.anchor import Anchor
 from gateway.audit.chain import mac_of
 from gateway.audit.checkpoint import Checkpoint
@@ -124,6 +125,8 @@ class _Walk:
         self.check_end(head, head_mac)
         if self.absent is not None:
             raise self.absent
+        if late := timestamps.fault(self.tenant_id):
+            raise _Found(late[0], "timestamp_mismatch", late[1])
 
     def read_anchor(self) -> None:
         try:

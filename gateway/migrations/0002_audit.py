@@ -219,6 +219,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "verbose_name": "person in the audit log",
+                "verbose_name_plural": "people in the audit log",
+            },
         ),
         migrations.AddField(
             model_name="auditrecord",
