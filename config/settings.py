@@ -199,6 +199,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-tickets": {"task": "tickets.sweep", "schedule": 15.0},
     "sweep-assistant": {"task": "assistant.sweep", "schedule": 120.0},
     "sweep-gateway": {"task": "gateway.sweep", "schedule": 60.0},
+    "expire-audit": {"task": "gateway.expire", "schedule": 3600.0},
+    "timestamp-audit": {"task": "gateway.timestamp", "schedule": 86400.0},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -246,7 +248,11 @@ GATEWAY = GatewaySettings(
         output=env.decimal("CITEDESK_COMPATIBLE_OUTPUT_PRICE_USD", "0"),
         cached_input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),
     ),
+    timestamp_url=env.http_url("CITEDESK_TIMESTAMP_URL"),
+    timestamp_roots=env.text("CITEDESK_TIMESTAMP_ROOTS"),
 )
+if GATEWAY.timestamp_url and not GATEWAY.timestamp_roots:
+    raise ImproperlyConfigured("CITEDESK_TIMESTAMP_ROOTS must name a PEM file with the authority's root certificates.")
 if _compatible and not GATEWAY.compatible_model:
     raise ImproperlyConfigured("CITEDESK_COMPATIBLE_MODEL must name the model that CITEDESK_COMPATIBLE_URL serves.")
 env.refuse_unknown()

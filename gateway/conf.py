@@ -44,6 +44,8 @@ class GatewaySettings:
     compatible_timeout: int = 120
     compatible_price: Price = field(default=FREE)
     reservation_seconds: int = 600
+    timestamp_url: str = ""
+    timestamp_roots: str = ""
 
     def __repr__(self) -> str:
         return f"GatewaySettings(answer_models={self.answer_models}, embedding_model={self.embedding_model!r})"

@@ -89,7 +89,8 @@ class Options:
 
 @dataclass(frozen=True)
 class Caller:
-    """On whose behalf, and why. Ids are those of `accounts`."""
+    """On whose behalf, and why. Ids are those of `accounts`. `subject_id` is the person whose words
+    the text holds, where that is not the user: its record is erased with theirs."""
 
     tenant_id: int
     user_id: int | None = None
@@ -97,12 +98,14 @@ class Caller:
     purpose: str = "answer"
     classification: Classification = Classification.PUBLIC
     conversation_id: str = ""
+    subject_id: int | None = None
 
 
 @dataclass(frozen=True)
 class Call:
     """A request for a completion. `sources` are data for the audit record and for the
-    extractive provider; what a language model reads of them stands in `messages`."""
+    extractive provider; what a language model reads of them stands in `messages`. `replay_of` is
+    the id of the audited call that this one repeats."""
 
     caller: Caller
     messages: tuple[Message, ...]
@@ -110,6 +113,7 @@ class Call:
     sources: tuple[Source, ...] = ()
     question: str = ""
     prompt_version: str = ""
+    replay_of: uuid.UUID | None = None
     id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 
@@ -198,7 +202,8 @@ class Verdict:
 @dataclass
 class Trace:
     """The notebook of one call: each wrapper writes down what only it knows, and the audit
-    reads it at the end. The one mutable value here, owned by one call."""
+    reads it at the end. The one mutable value here, owned by one call. `policy_version` is the
+    routing policy's that chose the model; `redaction` counts what was taken out, by type."""
 
     provider: str = ""
     model: str = ""
@@ -212,6 +217,8 @@ class Trace:
     error_code: str = ""
     verdict: Verdict = Verdict()
     marks: dict[str, float] = field(default_factory=dict)
+    policy_version: str = ""
+    redaction: dict[str, int] = field(default_factory=dict)
     audit_id: str = ""
 
     def mark(self, name: str) -> None:

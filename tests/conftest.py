@@ -33,6 +33,10 @@ def pytest_configure() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--audit-mutations", type=int, default=150, help="how many mutations of the audit log to try")
+
+
 @dataclass(frozen=True)
 class TestDatabase:
     """The database under test, and the superuser's way into it (to tamper, and to clean up)."""

@@ -127,7 +127,7 @@ def ask(caller: Caller, **options: Any) -> Call:
 
 async def records(caller: Caller) -> list[AuditRecord]:
     def read() -> list[AuditRecord]:
-        return list(AuditRecord.objects.select_related("content").order_by("sequence"))
+        return list(AuditRecord.objects.select_related("content", "subject").order_by("sequence"))
 
     return await in_tenant(caller.tenant_id, read)
 
