@@ -89,7 +89,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Caller:
-    """On whose behalf, and why. Ids are those of `accounts`."""
+    """On whose behalf, and why. Ids are those of `accounts`; `api_key_id` is empty without a key."""
 
     tenant_id: int
     user_id: int | None = None
@@ -97,6 +97,7 @@ class Caller:
     purpose: str = "answer"
     classification: Classification = Classification.PUBLIC
     conversation_id: str = ""
+    api_key_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,13 @@ async def answer(ask: Ask) -> AsyncGenerator[Event, None]:
     tenant_id = ask.actor.tenant_id
     begun = await in_tenant(tenant_id, begin, ask, question)
     caller = Caller(
-        tenant_id, ask.actor.user_id, ask.actor.label, "answer", Classification.PERSONAL, begun.conversation_id
+        tenant_id,
+        ask.actor.user_id,
+        ask.actor.label,
+        "answer",
+        Classification.PERSONAL,
+        begun.conversation_id,
+        ask.actor.api_key_id,
     )
     request = Request(question, caller, begun.tenant_name, ask.actor.visibilities, begun.history, model=ask.model)
     outcome = Outcome(question)
