@@ -197,6 +197,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-tickets": {"task": "tickets.sweep", "schedule": 15.0},
     "sweep-assistant": {"task": "assistant.sweep", "schedule": 120.0},
     "sweep-gateway": {"task": "gateway.sweep", "schedule": 60.0},
+    "send-alerts": {"task": "gateway.send_alerts", "schedule": 10.0},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -227,6 +228,7 @@ GATEWAY = GatewaySettings(
     ),
     embedding_model=env.text("CITEDESK_EMBEDDING_MODEL", "all-MiniLM-L6-v2"),
     monthly_budget=env.decimal("CITEDESK_MONTHLY_BUDGET_USD", "20"),
+    webhook_loopback=env.boolean("CITEDESK_WEBHOOK_LOOPBACK", False),
     openai_key=_openai,
     openai_url=env.http_url("CITEDESK_OPENAI_URL"),
     openai_api=env.choice("CITEDESK_OPENAI_API", "responses", ("responses", "chat")),

@@ -26,7 +26,8 @@ class GatewaySettings:
     """`answer_models` are profile ids in the order in which they are tried. Keys never show in
     the repr (T12). `data_dir` holds the audit's anchor. What begins with `compatible_` is of the
     operator's own server: its price is 0 unless he says otherwise, because nobody bills him.
-    `budget_wait` is how many seconds a call waits for money that others hold."""
+    `budget_wait` is how many seconds a call waits for money that others hold. `webhook_loopback` lets webhooks
+    go to this machine, and without TLS."""
 
     data_dir: Path
     audit_key: str
@@ -46,6 +47,7 @@ class GatewaySettings:
     compatible_price: Price = field(default=FREE)
     reservation_seconds: int = 600
     budget_wait: float = 5.0
+    webhook_loopback: bool = False
 
     def __repr__(self) -> str:
         return f"GatewaySettings(answer_models={self.answer_models}, embedding_model={self.embedding_model!r})"

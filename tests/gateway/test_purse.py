@@ -32,6 +32,18 @@ class Noting(Scripted):
         return super().stream(call, trace)
 
 
+class Signalling(Scripted):
+    """Says that it was reached, and waits for ever."""
+
+    def __init__(self, reached: asyncio.Event) -> None:
+        super().__init__(PAID, (None,))
+        self._reached = reached
+
+    def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
+        self._reached.set()
+        return super().stream(call, trace)
+
+
 @pytest.fixture
 def limit(cast: Cast) -> Any:
     async def set_limit(amount: str) -> None:
@@ -84,9 +96,7 @@ async def test_what_money_no_longer_holds_is_finished_by_a_cheaper_model(
 
 
 @pytest.mark.threat("B1")
-async def test_the_next_attempt_is_held_on_top_of_what_the_first_spent(
-    caller: Caller, play: Play, limit: Any
-) -> None:
+async def test_the_next_attempt_is_held_on_top_of_what_the_first_spent(caller: Caller, play: Play, limit: Any) -> None:
     play(Scripted(PAID, (TextDelta("x" * 150), StreamBroken("cut"))), Scripted(SPARE, (TextDelta("y"), *DONE)))
     await limit("5")
     async with client.stream(ask(caller)) as stream:
@@ -101,12 +111,12 @@ async def test_two_attempts_at_once_hold_and_pay_twice(caller: Caller, limit: An
     await limit("5")
     call, trace = ask(caller), Trace()
     purse = Purse(call, trace)
-    loser = Metered(Scripted(PAID, (None,)), purse)
+    begun = asyncio.Event()
+    loser = Metered(Signalling(begun), purse)
     winner = Metered(Scripted(SPARE, (TextDelta("y"), *DONE)), purse)
     async with aclosing(loser.stream(call, trace)) as lost:
         waiting = asyncio.ensure_future(anext(lost))
-        while not (await books(caller))[2]:
-            await asyncio.sleep(0.01)
+        await begun.wait()
         async for _event in winner.stream(call, trace):
             pass
         assert (await books(caller))[0] == 2 * FULL
