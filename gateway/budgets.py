@@ -18,7 +18,9 @@ than it was allowed. That is booked in full, so a budget can end above its limit
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import random
 import time
 from collections.abc import Iterator
@@ -28,6 +30,7 @@ from decimal import ROUND_UP, Decimal
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Tenant
@@ -35,12 +38,13 @@ from accounts.tenancy import tenant_scope
 from gateway.audit import writer
 from gateway.conf import configured
 from gateway.errors import BudgetExceeded
-from gateway.models import AuditRecord, Budget, Period, Reservation
+from gateway.models import AuditRecord, Budget, BudgetUse, Period, Reservation
 from gateway.types import JSON, Caller, FinishReason, Trace
 
 PLACES = Decimal("0.0000000001")
 BEGINNING = date(2000, 1, 1)
 SWEPT_AT_ONCE = 100
+NEARLY = Decimal("0.8")  # of a limit: from here on the admin shows a banner
 FIRST_LOOK, LONGEST_LOOK = 0.02, 0.4  # seconds between two looks whether money came back
 
 HOLD = "SELECT * FROM gateway_hold(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
@@ -148,6 +152,14 @@ def period_start(period: str, today: date) -> date:
     if period == Period.TOTAL:
         return BEGINNING
     return today if period == Period.DAILY else today.replace(day=1)
+
+
+def nearly_used(today: date) -> list[BudgetUse]:
+    """What is used of the budgets in the current scope that are at 80 per cent or more today."""
+    starts = [Q(budget__period=period, period_start=period_start(period, today)) for period in Period.values]
+    current = BudgetUse.objects.filter(functools.reduce(operator.or_, starts), settled__gt=0)
+    found = current.filter(settled__gte=F("budget__limit") * NEARLY)
+    return list(found.select_related("budget__tenant", "budget__user", "budget__api_key").order_by("budget_id"))
 
 
 def _hold(wish: Wish, least: Decimal, *, final: bool) -> Held:
