@@ -3,8 +3,10 @@
 The order of what a completion passes through, outermost first:
 
     Stream            writes the audit record when the context closes, whatever happened
+    Admitted          the tenant's and the user's calls and tokens a minute
     Fallback          the next candidate when a provider fails
     Retrying          the same provider again, before the first token
+    Limited           calls and tokens a minute of the provider's key, shared fairly
     Metered           holds the most that the attempt can cost, counts what it does cost
     Timed             limits on connecting, the first token, pauses and the whole
     provider          the adapter
@@ -29,6 +31,7 @@ from gateway.budgets import Wish, reserve, settle
 from gateway.conf import configured
 from gateway.errors import GatewayError, StreamBroken
 from gateway.fallback import Fallback
+from gateway.limits.wrappers import Admitted, Limited, embedding_turn
 from gateway.metering import cost, estimated_embedding, most_embedding
 from gateway.profiles import EmbeddingProfile
 from gateway.purse import Metered, Purse
@@ -163,8 +166,7 @@ async def embed(call: EmbeddingCall) -> list[list[float]]:
         if amount:
             await to_the_end(in_database(run.reserve, amount))
         run.trace.mark("reserved")
-        provider = connections.embedding_provider(profile)
-        return run.done(profile, *await provider.embed(call))
+        return run.done(profile, *await _embed_with(profile, call))
     except GatewayError as error:
         run.failed(error)
         raise
@@ -244,14 +246,15 @@ class _Embedding:
 
 async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
     provider: EmbeddingProvider = connections.embedding_provider(profile)
+    await embedding_turn(call, profile)
     return await provider.embed(call)
 
 
 async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
     profiles = candidates(call)
     purse = Purse(call, trace)
-    attempts = [Retrying(Metered(Timed(connections.provider(profile)), purse)) for profile in profiles]
-    async with aclosing(Fallback(attempts).stream(call, trace)) as events:
+    attempts = [Retrying(Limited(Metered(Timed(connections.provider(profile)), purse))) for profile in profiles]
+    async with aclosing(Admitted(Fallback(attempts)).stream(call, trace)) as events:
         async for event in events:
             yield event
 

@@ -6,11 +6,13 @@ from celery import shared_task
 from django.utils import timezone
 
 from gateway import alerts, budgets
+from gateway.limits import store
 
 
 @shared_task(name="gateway.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
     """Ends the calls whose process died: money back, and a record that says so. May run twice."""
+    store.forget_full()
     return budgets.sweep(timezone.now())
 
 

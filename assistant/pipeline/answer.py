@@ -19,11 +19,12 @@ from assistant.models import Citation, Conversation, Message, Status
 from assistant.pipeline.compose import Outcome, Request, compose
 from assistant.pipeline.guard import guard
 from assistant.pipeline.prompt import HISTORY_TURNS, Turn
-from gateway.errors import BudgetExceeded, GatewayError
+from gateway.errors import BudgetExceeded, GatewayError, LimitExceeded
 from gateway.types import Caller, Classification
 
 FAILURES = {
     BudgetExceeded.code: "The budget for answers is used up for now. A person can still help.",
+    LimitExceeded.code: "Too many questions are being answered at this moment. Try again in a minute.",
 }
 UNAVAILABLE = "No answer could be written just now. Your question is saved; try again, or ask a person."
 
