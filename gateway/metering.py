@@ -9,6 +9,8 @@ Does not catch: what a provider adds to a prompt by itself, beyond `TOKENS_PER_M
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 from gateway.budgets import PLACES
@@ -25,8 +27,14 @@ def tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
 
 
-def prompt_tokens(call: Call) -> int:
-    return sum(tokens(message.content) + TOKENS_PER_MESSAGE for message in call.messages)
+def bound(text: str) -> int:
+    """More than any tokenizer makes of it: its bytes."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def prompt_tokens(call: Call, count: Callable[[str], int] = tokens) -> int:
+    """What the model reads, as `count` has it: estimated, or by its bound."""
+    return sum(count(message.content) + TOKENS_PER_MESSAGE for message in call.messages)
 
 
 def estimated_usage(call: Call, text: str) -> Usage:
@@ -39,7 +47,7 @@ def most(call: Call, profile: ModelProfile, max_tokens: int | None = None) -> De
     instead of what it asks for, if given. Raises `UnpricedModel`."""
     asked = output_limit(call, profile)
     output = asked if max_tokens is None else min(max_tokens, asked)
-    usage = Usage(input_tokens=_prompt_bound(call, profile), output_tokens=output)
+    usage = replace(_reading(call, profile), output_tokens=output)
     return price_of(profile).cost(usage).quantize(PLACES, ROUND_UP)
 
 
@@ -48,7 +56,7 @@ def affordable(amount: Decimal, call: Call, profile: ModelProfile) -> int:
     asked, price = output_limit(call, profile), price_of(profile)
     if not price.output:
         return asked
-    left = amount - price.cost(Usage(input_tokens=_prompt_bound(call, profile)))
+    left = amount - price.cost(_reading(call, profile))
     return max(0, min(asked, int((left * MILLION / price.output).to_integral_value(ROUND_DOWN))))
 
 
@@ -71,7 +79,7 @@ def cost(profile: ModelProfile | EmbeddingProfile, usage: Usage) -> Decimal:
 
 def most_embedding(call: EmbeddingCall, profile: EmbeddingProfile) -> Decimal:
     """The most that an embedding can cost. Raises `UnpricedModel`."""
-    usage = Usage(input_tokens=sum(min(_bound(text) + 2, profile.max_tokens) for text in call.texts))
+    usage = Usage(input_tokens=sum(min(bound(text) + 2, profile.max_tokens) for text in call.texts))
     return price_of(profile).cost(usage).quantize(PLACES, ROUND_UP)
 
 
@@ -81,10 +89,6 @@ def estimated_embedding(call: EmbeddingCall, profile: EmbeddingProfile) -> Usage
     return Usage(input_tokens=read, estimated=True)
 
 
-def _bound(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
-
-
-def _prompt_bound(call: Call, profile: ModelProfile) -> int:
-    bound = sum(_bound(message.content) + TOKENS_PER_MESSAGE for message in call.messages)
-    return min(bound, profile.context or 2**31)
+def _reading(call: Call, profile: ModelProfile) -> Usage:
+    """The most that the prompt alone can be billed as."""
+    return Usage(input_tokens=min(prompt_tokens(call, bound), profile.context or 2**31))
