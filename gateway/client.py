@@ -3,9 +3,11 @@
 The order of what a completion passes through, outermost first:
 
     Stream            writes the audit record when the context closes, whatever happened
-    Budgeted          reserves the most it can cost, counts what it does cost
+    Admitted          the tenant's and the user's calls and tokens a minute
     Fallback          the next candidate when a provider fails
     Retrying          the same provider again, before the first token
+    Limited           calls and tokens a minute of the provider's key, shared fairly
+    Metered           holds the most that the attempt can cost, counts what it does cost
     Timed             limits on connecting, the first token, pauses and the whole
     provider          the adapter
 """
@@ -25,12 +27,14 @@ from accounts.tenancy import in_database, in_tenant, tenant_scope
 from gateway import connections
 from gateway.audit import writer
 from gateway.base import EmbeddingProvider
-from gateway.budgets import reserve, settle
+from gateway.budgets import Wish, reserve, settle
 from gateway.conf import configured
 from gateway.errors import GatewayError, StreamBroken
 from gateway.fallback import Fallback
-from gateway.metering import Budgeted, embedding_cost, most_embedding
+from gateway.limits.wrappers import Admitted, Limited, embedding_turn
+from gateway.metering import cost, estimated_embedding, most_embedding
 from gateway.profiles import EmbeddingProfile
+from gateway.purse import Metered, Purse
 from gateway.retry import Retrying
 from gateway.router import candidates, embedding_candidate
 from gateway.timeouts import Timed
@@ -162,13 +166,12 @@ async def embed(call: EmbeddingCall) -> list[list[float]]:
         if amount:
             await to_the_end(in_database(run.reserve, amount))
         run.trace.mark("reserved")
-        provider = connections.embedding_provider(profile)
-        return run.done(profile, *await provider.embed(call))
+        return run.done(profile, *await _embed_with(profile, call))
     except GatewayError as error:
         run.failed(error)
         raise
     except asyncio.CancelledError:
-        run.trace.reason, run.trace.error_code = FinishReason.CANCELLED, ""
+        run.broken_off()
         raise
     finally:
         await to_the_end(in_tenant(call.caller.tenant_id, _close_books, run.frozen, run.trace))
@@ -219,11 +222,12 @@ class _Embedding:
         return profile, most_embedding(self.call, profile)
 
     def reserve(self, amount: Decimal) -> None:
-        reserve(self.call.caller, self.call.id, amount, self.frozen, seconds=configured().reservation_seconds)
+        seconds = configured().reservation_seconds
+        reserve(Wish(self.call.caller, self.call.id, self.frozen, amount, amount, amount, seconds))
 
     def done(self, profile: EmbeddingProfile, vectors: list[list[float]], usage: Usage) -> list[list[float]]:
         self.trace.mark("finished")
-        self.trace.usage, self.trace.cost = usage, embedding_cost(profile, usage)
+        self.trace.usage, self.trace.cost = usage, cost(profile, usage)
         self.trace.reason, self.trace.error_code = FinishReason.STOP, ""
         return vectors
 
@@ -231,16 +235,26 @@ class _Embedding:
         self.trace.mark("finished")
         self.trace.error_code = error.code
 
+    def broken_off(self) -> None:
+        """Who asked has left. What the provider may have read by then is booked."""
+        self.trace.reason, self.trace.error_code = FinishReason.CANCELLED, ""
+        if "reserved" in self.trace.marks:
+            profile = embedding_candidate(self.call)
+            self.trace.usage = estimated_embedding(self.call, profile)
+            self.trace.cost = cost(profile, self.trace.usage)
+
 
 async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
     provider: EmbeddingProvider = connections.embedding_provider(profile)
+    await embedding_turn(call, profile)
     return await provider.embed(call)
 
 
 async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
     profiles = candidates(call)
-    attempts = [Retrying(Timed(connections.provider(profile))) for profile in profiles]
-    async with aclosing(Budgeted(Fallback(attempts), profiles).stream(call, trace)) as events:
+    purse = Purse(call, trace)
+    attempts = [Retrying(Limited(Metered(Timed(connections.provider(profile)), purse))) for profile in profiles]
+    async with aclosing(Admitted(Fallback(attempts)).stream(call, trace)) as events:
         async for event in events:
             yield event
 

@@ -2,6 +2,7 @@
 
 GatewayError
 ├── BudgetExceeded        budget_exceeded        the tenant's, user's or purpose's money is spent
+├── LimitExceeded         limit_exceeded         too much a minute; retryable, after `retry_after` seconds
 ├── UnpricedModel         unpriced_model         the profile has no price, so no budget can hold it
 ├── UnknownModel          unknown_model          no such profile
 ├── NoCandidate           no_candidate           nothing is configured that may take this call
@@ -39,6 +40,17 @@ class GatewayError(Exception):
 
 class BudgetExceeded(GatewayError):
     code = "budget_exceeded"
+
+
+class LimitExceeded(GatewayError):
+    """Of ours: the provider was not asked. Another one may be, where the limit is of its key."""
+
+    code = "limit_exceeded"
+    retryable = True
+
+    def __init__(self, detail: str = "", *, retry_after: float) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class UnpricedModel(GatewayError):

@@ -1,17 +1,23 @@
-"""Money and its reservations, and the audit log. All rows are protected by row-level security. The
-audit's rows can furthermore be changed by nobody, and deleted by no other rule than erasure and
+"""Money, its reservations and alerts, and the audit log. All rows are protected by row-level security.
+The audit's rows can furthermore be changed by nobody, and deleted by no other rule than erasure and
 retention (see the migration)."""
 
 from __future__ import annotations
 
 import json
+import secrets
+import uuid
 from typing import Any, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Tenant, TenantModel, User
+from accounts.models import ApiKey, Tenant, TenantModel, User
 from gateway.audit import keys
+
+
+def new_salt() -> str:
+    return secrets.token_hex(16)
 
 
 class Period(models.TextChoices):
@@ -21,18 +27,31 @@ class Period(models.TextChoices):
 
 
 class Budget(TenantModel):
-    """How much may be spent. No user and no purpose: the whole tenant's; otherwise that user's,
-    that purpose's, or that user's for that purpose. A call must fit into all that apply."""
+    """How much may be spent. No user, no API key and no purpose: the whole tenant's; otherwise that
+    user's, that key's, that purpose's, or what all that are set have in common. A call must fit into
+    all hard budgets that apply; soft ones count and alert, and refuse nothing."""
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("user")
+    )
+    api_key = models.ForeignKey(
+        ApiKey, on_delete=models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("API key")
+    )
     purpose = models.CharField(_("purpose"), max_length=40, blank=True)
     period = models.CharField(_("period"), max_length=10, choices=Period, default=Period.MONTHLY)
     limit = models.DecimalField(_("limit in US dollars"), max_digits=14, decimal_places=6)
+    soft = models.BooleanField(
+        _("soft"), default=False, help_text=_("Calls go on when it is used up; the admins are told all the same.")
+    )
 
     class Meta:
+        verbose_name = _("budget")
+        verbose_name_plural = _("budgets")
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["tenant", "user", "purpose", "period"], nulls_distinct=False, name="one_budget_per_level"
+                fields=["tenant", "user", "api_key", "purpose", "period"],
+                nulls_distinct=False,
+                name="one_budget_per_level",
             ),
             models.CheckConstraint(condition=models.Q(limit__gte=0), name="budget_limit_is_not_negative"),
         ]
@@ -42,9 +61,9 @@ class Budget(TenantModel):
 
     @property
     def level(self) -> str:
-        """Whose budget it is: `tenant`, `user`, `purpose` or `user and purpose`."""
-        parts = [name for name, set_ in (("user", self.user_id), ("purpose", self.purpose)) if set_]
-        return " and ".join(parts) or "tenant"
+        """Whose budget it is: `tenant`, or of `user`, `API key` and `purpose` those that are set."""
+        set_ = {"user": self.user_id, "API key": self.api_key_id, "purpose": self.purpose}
+        return " and ".join(name for name, value in set_.items() if value) or "tenant"
 
 
 class BudgetUse(TenantModel):
@@ -79,6 +98,98 @@ class Reservation(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.id}: ${self.amount:.6f}"
+
+
+class Threshold(models.IntegerChoices):
+    HALF = 50, "50 %"
+    MOST = 80, "80 %"
+    ALL = 100, "100 %"  # also when a hard budget refuses a call that the rest does not hold
+
+
+class BudgetAlert(TenantModel):
+    """A budget that reached a threshold in a period: one row, made by the transaction that booked
+    the money (or refused the call), so one alert, whoever counts at the same time. The figures are
+    those of that moment. `announced_at` is when its deliveries were made."""
+
+    budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="alerts")
+    period_start = models.DateField(_("period from"))
+    threshold = models.PositiveSmallIntegerField(_("threshold"), choices=Threshold)
+    refused = models.BooleanField(_("a call was refused"), default=False)
+    settled = models.DecimalField(_("used"), max_digits=18, decimal_places=10)
+    limit = models.DecimalField(_("limit in US dollars"), max_digits=14, decimal_places=6)
+    created_at = models.DateTimeField(_("time"))
+    announced_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("budget alert")
+        verbose_name_plural = _("budget alerts")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["budget", "period_start", "threshold"], name="one_alert_per_threshold"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["id"], condition=models.Q(announced_at=None), name="alerts_to_announce"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_threshold_display()} since {self.period_start}"
+
+
+class AlertWebhook(TenantModel):
+    """An address that is told of every budget alert. The secret that signs what is sent is made
+    from the installation's key and `salt`, so none is stored; another salt is another secret."""
+
+    url = models.URLField(_("address"), max_length=500)
+    active = models.BooleanField(_("active"), default=True)
+    salt = models.CharField(max_length=32, editable=False, default=new_salt)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("alert webhook")
+        verbose_name_plural = _("alert webhooks")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "url"], name="one_webhook_per_address"),
+        ]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class DeliveryState(models.TextChoices):
+    WAITING = "waiting", _("waiting")  # to be sent when `due_at` has come
+    SENDING = "sending", _("sending")  # a worker has it until `due_at`; after that another may
+    SENT = "sent", _("sent")  # the mail server or the webhook took it
+    FAILED = "failed", _("failed")  # given up after the last attempt; `error` says why
+
+
+class AlertDelivery(TenantModel):
+    """One alert on its way to one recipient: the outbox. To a webhook, or to `email` where there is
+    none. Sent at least once: a worker that dies between sending and noting it sends again, under
+    the same id."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    alert = models.ForeignKey(BudgetAlert, on_delete=models.CASCADE, related_name="deliveries")
+    webhook = models.ForeignKey(AlertWebhook, on_delete=models.CASCADE, null=True, related_name="+")
+    email = models.EmailField(_("e-mail address"), blank=True)
+    state = models.CharField(_("state"), max_length=10, choices=DeliveryState, default=DeliveryState.WAITING)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    due_at = models.DateTimeField()
+    sent_at = models.DateTimeField(_("sent"), null=True)
+    error = models.CharField(_("error"), max_length=200, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["alert", "webhook", "email"], nulls_distinct=False, name="one_delivery_per_recipient"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["due_at"], condition=models.Q(state__in=["waiting", "sending"]), name="deliveries_due"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email or self.webhook}: {self.state}"
 
 
 class AuditSubject(TenantModel):

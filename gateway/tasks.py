@@ -6,13 +6,15 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.models import Tenant
-from gateway import budgets
+from gateway import alerts, budgets
 from gateway.audit import retention, timestamps
+from gateway.limits import store
 
 
 @shared_task(name="gateway.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
     """Ends the calls whose process died: money back, and a record that says so. May run twice."""
+    store.forget_full()
     return budgets.sweep(timezone.now())
 
 
@@ -29,3 +31,9 @@ def timestamp() -> int:
     if not timestamps.wanted():
         return 0
     return sum(timestamps.stamp(tenant_id) is not None for tenant_id in Tenant.objects.values_list("pk", flat=True))
+
+
+@shared_task(name="gateway.send_alerts")  # type: ignore[untyped-decorator]
+def send_alerts() -> int:
+    """Tells admins of budgets that reached a threshold. May run twice."""
+    return alerts.send_due()

@@ -89,8 +89,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Caller:
-    """On whose behalf, and why. Ids are those of `accounts`. `subject_id` is the person whose words
-    the text holds, where that is not the user: its record is erased with theirs."""
+    """On whose behalf, and why. Ids are those of `accounts`; `api_key_id` is empty without a key.
+    `subject_id` is the person whose words the text holds, where that is not the user: its record is
+    erased with theirs."""
 
     tenant_id: int
     user_id: int | None = None
@@ -98,6 +99,7 @@ class Caller:
     purpose: str = "answer"
     classification: Classification = Classification.PUBLIC
     conversation_id: str = ""
+    api_key_id: str = ""
     subject_id: int | None = None
 
 
