@@ -220,6 +220,7 @@ _openai, _anthropic = env.text("OPENAI_API_KEY"), env.text("ANTHROPIC_API_KEY")
 _compatible = env.http_url("CITEDESK_COMPATIBLE_URL")
 GATEWAY = GatewaySettings(
     data_dir=DATA_DIR,
+    redis_url=REDIS_URL,
     audit_key=AUDIT_KEY,
     answer_models=answer_models(
         env.words("CITEDESK_ANSWER_MODELS"),

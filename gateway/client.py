@@ -6,6 +6,7 @@ The order of what a completion passes through, outermost first:
     Budgeted          reserves the most it can cost, counts what it does cost
     Fallback          the next candidate when a provider fails
     Retrying          the same provider again, before the first token
+    Breaking          not asked at all while its circuit is open
     Timed             limits on connecting, the first token, pauses and the whole
     provider          the adapter
 """
@@ -24,13 +25,15 @@ from django.db import connection
 from accounts.tenancy import in_database, in_tenant, tenant_scope
 from gateway import connections
 from gateway.audit import writer
-from gateway.base import EmbeddingProvider
+from gateway.base import Candidate, EmbeddingProvider
+from gateway.breaker.breaking import Breaking
+from gateway.breaker.circuit import circuit_of
 from gateway.budgets import reserve, settle
 from gateway.conf import configured
 from gateway.errors import GatewayError, StreamBroken
 from gateway.fallback import Fallback
 from gateway.metering import Budgeted, embedding_cost, most_embedding
-from gateway.profiles import EmbeddingProfile
+from gateway.profiles import EmbeddingProfile, ModelProfile
 from gateway.retry import Retrying
 from gateway.router import candidates, embedding_candidate
 from gateway.timeouts import Timed
@@ -239,10 +242,20 @@ async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall) -> tuple[l
 
 async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
     profiles = candidates(call)
-    attempts = [Retrying(Timed(connections.provider(profile))) for profile in profiles]
-    async with aclosing(Budgeted(Fallback(attempts), profiles).stream(call, trace)) as events:
+    until = asyncio.get_running_loop().time() + call.options.total_timeout
+    chain = Fallback([_candidate(profile, until) for profile in profiles])
+    async with aclosing(Budgeted(chain, profiles).stream(call, trace)) as events:
         async for event in events:
             yield event
+
+
+def _candidate(profile: ModelProfile, until: float) -> Candidate:
+    """What quotes is of this process: it has no circuit, and time of its own, so that it can still
+    answer when the others have used up the call's."""
+    provider = connections.provider(profile)
+    if not profile.generates:
+        return Retrying(Timed(provider))
+    return Retrying(Breaking(Timed(provider, until=until), circuit_of(profile.id)), until=until)
 
 
 def _close_books(frozen: JSON, trace: Trace) -> None:

@@ -25,7 +25,8 @@ NEEDED = {
 class GatewaySettings:
     """`answer_models` are profile ids in the order in which they are tried. Keys never show in
     the repr (T12). `data_dir` holds the audit's anchor. What begins with `compatible_` is of the
-    operator's own server: its price is 0 unless he says otherwise, because nobody bills him."""
+    operator's own server: its price is 0 unless he says otherwise, because nobody bills him.
+    Without `redis_url`, circuits are kept in PostgreSQL."""
 
     data_dir: Path
     audit_key: str
@@ -44,6 +45,7 @@ class GatewaySettings:
     compatible_timeout: int = 120
     compatible_price: Price = field(default=FREE)
     reservation_seconds: int = 600
+    redis_url: str = field(default="", repr=False)
 
     def __repr__(self) -> str:
         return f"GatewaySettings(answer_models={self.answer_models}, embedding_model={self.embedding_model!r})"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from gateway.base import Candidate
 from gateway.errors import GatewayError, NoCandidate
-from gateway.retry import Retrying
 from gateway.types import Call, Retracted, StreamEvent, TextDelta, ToolCallDelta, Trace
 
 
 class Fallback:
     """Tries the candidates in order; raises the last one's error."""
 
-    def __init__(self, candidates: Sequence[Retrying]) -> None:
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
         self._candidates = candidates
 
     async def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:

@@ -79,6 +79,17 @@ class Reservation(TenantModel):
         return f"{self.id}: ${self.amount:.6f}"
 
 
+class Circuit(models.Model):
+    """The state of a model's circuit breaker (`gateway.breaker.state.State`), kept here when there
+    is no Redis. Of no tenant: whether a model answers is the same for all."""
+
+    key = models.CharField(_("model"), max_length=120, primary_key=True)
+    state = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class AuditRecord(TenantModel):
     """What one call was and came to: its metadata. The text of it is in `AuditContent`, bound
     here by `content_digest`. `mac` covers every other field, and through `previous_mac` all

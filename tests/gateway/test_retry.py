@@ -19,7 +19,7 @@ from gateway.errors import (
     StreamBroken,
 )
 from gateway.profiles import completion_profile
-from gateway.retry import ATTEMPTS, Retrying
+from gateway.retry import ATTEMPTS, Retrying, pause_before_next
 from gateway.timeouts import Timed
 from gateway.types import Call, Finished, FinishReason, StreamEvent, TextDelta, Trace
 from tests.contracts.cases import call
@@ -84,19 +84,25 @@ async def test_what_will_not_pass_is_not(error: ProviderError, waits: list[float
     assert (provider.calls, waits) == (1, [])
 
 
-async def test_it_gives_up_after_so_many_and_waits_longer_each_time(waits: list[float]) -> None:
+async def test_it_gives_up_after_so_many(waits: list[float]) -> None:
     provider = Failing(*[Overloaded() for _ in range(9)])
     with pytest.raises(Overloaded):
         await run(provider)
-    assert provider.calls == ATTEMPTS
-    assert len(waits) == ATTEMPTS - 1
-    assert 0.125 <= waits[0] <= 0.25 <= waits[1] <= 0.5
+    assert (provider.calls, len(waits)) == (ATTEMPTS, ATTEMPTS - 1)
+
+
+def test_the_pause_is_anything_up_to_a_bound_that_doubles() -> None:
+    for attempt, bound in ((1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (9, 4.0)):
+        pauses = [pause_before_next(Overloaded(), attempt) for _ in range(2000)]
+        assert 0 <= min(pauses) < bound * 0.05
+        assert bound * 0.95 < max(pauses) <= bound
+        assert sum(pauses) / len(pauses) == pytest.approx(bound / 2, rel=0.1)
 
 
 @pytest.mark.threat("V1")
 async def test_it_waits_as_long_as_it_is_asked_to(waits: list[float]) -> None:
     assert (await run(Failing(RateLimited(retry_after=2.0))))[-1] == END
-    assert waits == [2.0]
+    assert 2.0 <= waits[0] <= 2.5, "and not all at the same moment"
 
 
 @pytest.mark.threat("V1")
@@ -104,6 +110,15 @@ async def test_a_long_wait_is_left_to_the_next_provider(waits: list[float]) -> N
     provider = Failing(RateLimited(retry_after=60.0))
     with pytest.raises(RateLimited):
         await run(provider)
+    assert (provider.calls, waits) == (1, [])
+
+
+@pytest.mark.threat("V8")
+async def test_a_pause_that_outlasts_the_call_is_not_begun(waits: list[float]) -> None:
+    provider = Failing(Overloaded(retry_after=4))
+    soon = asyncio.get_running_loop().time() + 3
+    with pytest.raises(Overloaded):
+        _ = [event async for event in Retrying(Timed(provider), until=soon).stream(call(), Trace())]
     assert (provider.calls, waits) == (1, [])
 
 
