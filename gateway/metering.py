@@ -16,6 +16,7 @@ from gateway.base import Streaming
 from gateway.budgets import PLACES, reserve
 from gateway.conf import configured
 from gateway.errors import UnpricedModel
+from gateway.hedge import OUTRUN
 from gateway.profiles import EmbeddingProfile, ModelProfile
 from gateway.types import (
     Call,
@@ -82,7 +83,9 @@ class Budgeted:
         self._candidates = candidates
 
     async def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
-        amount = max(most(call, profile) for profile in self._candidates)
+        # Two run at once where a call is hedged.
+        at_once = 2 if call.options.hedge_after else 1
+        amount = sum(sorted(most(call, profile) for profile in self._candidates)[-at_once:], Decimal(0))
         # The lease outlives the call, so that no call is swept while it runs.
         seconds = max(configured().reservation_seconds, call.options.total_timeout * len(self._candidates) + 60)
         await to_the_end(
@@ -127,7 +130,9 @@ class Meter:
 
     def close(self) -> None:
         self._trace.usage = self._used()
-        self._trace.cost = self._lost + self._cost(self._trace.usage)
+        outrun = [each["model"] for each in self._trace.attempts if each["error"] == OUTRUN]
+        unheard = sum((self._cost_of(model, estimated_usage(self._call, "")) for model in outrun), Decimal(0))
+        self._trace.cost = self._lost + unheard + self._cost(self._trace.usage)
 
     def _used(self) -> Usage:
         if self._reported is not None:
@@ -135,7 +140,10 @@ class Meter:
         return estimated_usage(self._call, "".join(self._pieces)) if self._pieces else Usage()
 
     def _cost(self, usage: Usage) -> Decimal:
-        profile = self._profiles.get(self._model) or self._only
+        return self._cost_of(self._model, usage)
+
+    def _cost_of(self, model: str, usage: Usage) -> Decimal:
+        profile = self._profiles.get(model) or self._only
         if profile is None or profile.price is None:
             return Decimal(0)
         return profile.price.cost(usage).quantize(PLACES, ROUND_UP)

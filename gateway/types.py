@@ -74,7 +74,8 @@ class Options:
     """How to call. `model` is a profile's id and overrides the route that `task` would take.
 
     Timeouts are in seconds: until connected, until the first event, between two events, and
-    for the whole call.
+    for the whole call. `hedge_after` seconds without a word, the next candidate is asked as well;
+    0 means never.
     """
 
     task: Task = Task.ANSWER
@@ -85,6 +86,7 @@ class Options:
     first_token_timeout: float = 30.0
     stall_timeout: float = 20.0
     total_timeout: float = 180.0
+    hedge_after: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,8 @@ class Verdict:
 @dataclass
 class Trace:
     """The notebook of one call: each wrapper writes down what only it knows, and the audit
-    reads it at the end. The one mutable value here, owned by one call."""
+    reads it at the end. The one mutable value here, owned by one call. `degraded` says that no
+    language model answered though one should have."""
 
     provider: str = ""
     model: str = ""
@@ -213,6 +216,7 @@ class Trace:
     verdict: Verdict = Verdict()
     marks: dict[str, float] = field(default_factory=dict)
     audit_id: str = ""
+    degraded: bool = False
 
     def mark(self, name: str) -> None:
         """Notes that `name` happens now; the first time counts."""
