@@ -30,6 +30,7 @@ from gateway.breaker.breaking import Breaking
 from gateway.breaker.circuit import circuit_of
 from gateway.budgets import reserve, settle
 from gateway.conf import configured
+from gateway.degraded import with_last_resorts
 from gateway.errors import GatewayError, StreamBroken
 from gateway.fallback import Fallback
 from gateway.metering import Budgeted, embedding_cost, most_embedding
@@ -241,7 +242,7 @@ async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall) -> tuple[l
 
 
 async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
-    profiles = candidates(call)
+    profiles = with_last_resorts(call, candidates(call))
     until = asyncio.get_running_loop().time() + call.options.total_timeout
     chain = Fallback([_candidate(profile, until) for profile in profiles])
     async with aclosing(Budgeted(chain, profiles).stream(call, trace)) as events:
@@ -250,7 +251,7 @@ async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]
 
 
 def _candidate(profile: ModelProfile, until: float) -> Candidate:
-    """What quotes is of this process: it has no circuit, and time of its own, so that it can still
+    """What only quotes is of this process: it has no circuit, and time of its own, so that it can still
     answer when the others have used up the call's."""
     provider = connections.provider(profile)
     if not profile.generates:

@@ -1,7 +1,6 @@
 """The next candidate when a provider fails. After the first token the text so far is retracted.
 
-Those that only quote stand at the end of a route: when one of them has to speak for a model that
-failed, the answer is degraded, and the trace says so.
+When one that only quotes has to speak for a model that failed, the trace says so.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from gateway.base import Candidate
+from gateway.degraded import how_degraded
 from gateway.errors import GatewayError, NoCandidate, Unsupported
 from gateway.hedge import race
 from gateway.types import Call, Retracted, StreamEvent, TextDelta, ToolCallDelta, Trace
@@ -45,7 +45,7 @@ class Fallback:
     def _begin(self, waiting: deque[Candidate], call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
         candidate = waiting[0]
         trace.provider, trace.model = candidate.name, candidate.profile.id
-        trace.degraded = not candidate.profile.generates and candidate is not self._candidates[0]
+        trace.degraded = how_degraded(candidate, self._candidates[0])
         if call.options.hedge_after and candidate.profile.generates:
             return race(waiting, call, trace)
         return waiting.popleft().stream(call, trace)

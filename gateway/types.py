@@ -41,6 +41,14 @@ class FinishReason(StrEnum):
     ERROR = "error"  # it broke before it ended
 
 
+class Degraded(StrEnum):
+    """What stands in for the answer of a language model when none could be reached."""
+
+    NO = ""  # nothing: the answer is as it was meant to be
+    QUOTES = "quotes"  # sentences of the sources
+    POINTERS = "pointers"  # no answer, but the names of the sources
+
+
 @dataclass(frozen=True)
 class Message:
     """One turn. System messages come first; providers that want them apart lift them out."""
@@ -200,8 +208,7 @@ class Verdict:
 @dataclass
 class Trace:
     """The notebook of one call: each wrapper writes down what only it knows, and the audit
-    reads it at the end. The one mutable value here, owned by one call. `degraded` says that no
-    language model answered though one should have."""
+    reads it at the end. The one mutable value here, owned by one call."""
 
     provider: str = ""
     model: str = ""
@@ -216,7 +223,7 @@ class Trace:
     verdict: Verdict = Verdict()
     marks: dict[str, float] = field(default_factory=dict)
     audit_id: str = ""
-    degraded: bool = False
+    degraded: Degraded = Degraded.NO
 
     def mark(self, name: str) -> None:
         """Notes that `name` happens now; the first time counts."""

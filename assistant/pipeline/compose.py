@@ -20,6 +20,7 @@ from gateway import client
 from gateway.types import (
     Call,
     Caller,
+    Degraded,
     EmbeddingCall,
     FinishReason,
     Options,
@@ -88,6 +89,7 @@ class Outcome:
             "nearest": _nearest(self.nearest),
             "provider": self.trace.provider,
             "model": self.trace.model,
+            "degraded": self.trace.degraded.value,
             "usage": {
                 "input_tokens": usage.input_tokens,
                 "output_tokens": usage.output_tokens,
@@ -191,7 +193,9 @@ def _conclude(outcome: Outcome) -> None:
     outcome.sentences = grounding.check(outcome.pieces, outcome.sources)
     said = "".join(piece.text for piece in outcome.pieces if isinstance(piece, Text))
     outcome.status = "answered"
-    if abstain.says_unknown(said):
+    if outcome.trace.degraded == Degraded.POINTERS:
+        outcome.status, outcome.reason, outcome.sentences = "abstained", "no_model_reached", []
+    elif abstain.says_unknown(said):
         outcome.status, outcome.reason, outcome.sentences = "abstained", "model_does_not_know", []
     elif not any(sentence.supported and sentence.markers for sentence in outcome.sentences):
         outcome.status, outcome.reason, outcome.sentences = "abstained", "not_grounded", []
@@ -209,6 +213,7 @@ def _verdict(outcome: Outcome, injection_score: float, dropped: list[int]) -> Ve
         "unknown_ids_dropped": dropped,
         "injection_score": injection_score,
         "reason": outcome.reason,
+        "degraded": outcome.trace.degraded.value,
     }
     return Verdict(name, detail)
 
