@@ -86,6 +86,10 @@ class Circuit(models.Model):
     key = models.CharField(_("model"), max_length=120, primary_key=True)
     state = models.JSONField(default=dict)
 
+    class Meta:
+        verbose_name = _("model's circuit")
+        verbose_name_plural = _("models and their circuits")
+
     def __str__(self) -> str:
         return self.key
 

@@ -29,8 +29,9 @@ class Breaking:
                     if probe and isinstance(event, TextDelta | ToolCallDelta | Finished):
                         await self._circuit.spoke(probe)
                         probe = ""
+                    if isinstance(event, Finished):
+                        await self._circuit.succeeded()
                     yield event
-            await self._circuit.succeeded()
         except ProviderError as error:
             held, probe = probe, ""
             await self._circuit.failed(error, held)

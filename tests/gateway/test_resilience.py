@@ -383,6 +383,17 @@ async def test_a_model_that_is_down_is_left_alone_tried_by_one_and_used_again(
     assert (await last_record(caller)).model == f"{case.name}-0"
 
 
+@pytest.mark.threat("V9")
+async def test_a_model_that_fails_now_and_then_is_used_on(caller: Caller, monkeypatch: Patch) -> None:
+    def respond(request: Request) -> Script:
+        return said(CHAT) if len(servers[0].requests) % 4 else refused(CHAT, 500, "api_error")
+
+    async with wired(monkeypatch, (CHAT, respond)) as servers:
+        for _ in range(40):
+            assert (await client.complete(asking(caller))).text == TEXT
+        assert len(servers[0].requests) > 50
+
+
 @pytest.mark.threat("V9", "B2")
 async def test_a_probe_whose_caller_leaves_is_free_for_the_next(caller: Caller, monkeypatch: Patch) -> None:
     answers: list[Script] = [refused(CHAT, 500, "api_error")]
@@ -444,10 +455,11 @@ async def test_the_slower_of_two_is_closed_paid_and_recorded(
     slow: Case, quick: Case, caller: Caller, monkeypatch: Patch
 ) -> None:
     stalled = Script(slow.say(TEXTS, "stop"), stall=0)
-    async with wired(monkeypatch, (slow, stalled), (quick, said(quick))) as servers:
+    async with wired(monkeypatch, (slow, [said(slow), stalled]), (quick, said(quick))) as servers:
+        await client.complete(asking(caller))  # the SDK is loaded, which takes its time
         alone = await client.complete(asking(caller, model=f"{quick.name}-1"))
         paid = (await last_record(caller)).cost
-        hedged = await client.complete(asking(caller, hedge_after=0.1))
+        hedged = await client.complete(asking(caller, hedge_after=0.3))
         await asyncio.wait_for(servers[0].gone.wait(), 0.5)
         assert hedged.text == alone.text == TEXT
     record = await last_record(caller)
