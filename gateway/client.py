@@ -25,7 +25,7 @@ from django.db import connection
 from accounts.tenancy import in_database, in_tenant, tenant_scope
 from gateway import connections
 from gateway.audit import writer
-from gateway.base import Candidate, EmbeddingProvider
+from gateway.base import Candidate
 from gateway.breaker.breaking import Breaking
 from gateway.breaker.circuit import circuit_of
 from gateway.budgets import reserve, settle
@@ -35,7 +35,7 @@ from gateway.errors import GatewayError, StreamBroken
 from gateway.fallback import Fallback
 from gateway.metering import Budgeted, embedding_cost, most_embedding
 from gateway.profiles import EmbeddingProfile, ModelProfile
-from gateway.retry import Retrying
+from gateway.retry import Retrying, RetryingEmbedder
 from gateway.router import candidates, embedding_candidate
 from gateway.timeouts import Timed
 from gateway.types import (
@@ -166,8 +166,7 @@ async def embed(call: EmbeddingCall) -> list[list[float]]:
         if amount:
             await to_the_end(in_database(run.reserve, amount))
         run.trace.mark("reserved")
-        provider = connections.embedding_provider(profile)
-        return run.done(profile, *await provider.embed(call))
+        return run.done(profile, *await _embed_with(profile, call, run.trace))
     except GatewayError as error:
         run.failed(error)
         raise
@@ -199,7 +198,7 @@ def embed_sync(
         if amount:
             run.reserve(amount)
         run.trace.mark("reserved")
-        return run.done(profile, *connections.run_in_background(_embed_with(profile, call)))
+        return run.done(profile, *connections.run_in_background(_embed_with(profile, call, run.trace)))
     except GatewayError as error:
         run.failed(error)
         raise
@@ -236,9 +235,8 @@ class _Embedding:
         self.trace.error_code = error.code
 
 
-async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
-    provider: EmbeddingProvider = connections.embedding_provider(profile)
-    return await provider.embed(call)
+async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall, trace: Trace) -> tuple[list[list[float]], Usage]:
+    return await RetryingEmbedder(connections.embedding_provider(profile), trace).embed(call)
 
 
 async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:

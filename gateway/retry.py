@@ -12,9 +12,9 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from gateway.base import Candidate
+from gateway.base import Candidate, EmbeddingProvider
 from gateway.errors import ProviderError
-from gateway.types import Call, StreamEvent, Trace
+from gateway.types import Call, EmbeddingCall, StreamEvent, Trace, Usage
 
 ATTEMPTS = 3
 FIRST_BOUND, LAST_BOUND = 0.5, 4.0  # seconds
@@ -51,6 +51,25 @@ class Retrying:
         return asked <= LONGEST_WAIT and (
             self._until is None or asyncio.get_running_loop().time() + pause < self._until
         )
+
+
+class RetryingEmbedder:
+    """The same for vectors, which come whole or not at all."""
+
+    def __init__(self, inner: EmbeddingProvider, trace: Trace) -> None:
+        self._inner, self._trace = inner, trace
+        self.name, self.profile = inner.name, inner.profile
+
+    async def embed(self, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return await self._inner.embed(call)
+            except ProviderError as error:
+                self._trace.attempts.append({"model": self.profile.id, "error": error.code, "attempt": attempt})
+                if not error.retryable or (error.retry_after or 0.0) > LONGEST_WAIT:
+                    raise
+                await asyncio.sleep(pause_before_next(error, attempt))
+        return await self._inner.embed(call)
 
 
 def pause_before_next(error: ProviderError, attempt: int) -> float:

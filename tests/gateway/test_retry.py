@@ -18,10 +18,10 @@ from gateway.errors import (
     RateLimited,
     StreamBroken,
 )
-from gateway.profiles import completion_profile
-from gateway.retry import ATTEMPTS, Retrying, pause_before_next
+from gateway.profiles import completion_profile, embedding_profile
+from gateway.retry import ATTEMPTS, Retrying, RetryingEmbedder, pause_before_next
 from gateway.timeouts import Timed
-from gateway.types import Call, Finished, FinishReason, StreamEvent, TextDelta, Trace
+from gateway.types import Call, Caller, EmbeddingCall, Finished, FinishReason, StreamEvent, TextDelta, Trace, Usage
 from tests.contracts.cases import call
 
 END = Finished(FinishReason.STOP)
@@ -136,3 +136,37 @@ async def test_stop_is_heard_while_waiting() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+class FailingVectors:
+    """Raises its errors in turn, then gives vectors."""
+
+    name = "failing"
+    profile = embedding_profile("all-MiniLM-L6-v2")
+
+    def __init__(self, *errors: ProviderError) -> None:
+        self._errors = list(errors)
+        self.calls = 0
+
+    async def embed(self, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
+        self.calls += 1
+        if self._errors:
+            raise self._errors.pop(0)
+        return [[1.0]], Usage(input_tokens=1)
+
+
+async def test_vectors_are_asked_for_again_too(waits: list[float]) -> None:
+    wanted, trace = EmbeddingCall(Caller(1), ("text",)), Trace()
+    provider = FailingVectors(Overloaded(), RateLimited(retry_after=1))
+    assert (await RetryingEmbedder(provider, trace).embed(wanted))[0] == [[1.0]]
+    assert [each["error"] for each in trace.attempts] == ["overloaded", "rate_limited"]
+    assert (provider.calls, len(waits)) == (3, 2)
+
+
+@pytest.mark.threat("V2", "V10")
+@pytest.mark.parametrize("error", [QuotaExhausted(), InvalidCredentials(), RateLimited(retry_after=60)])
+async def test_vectors_that_will_not_come_are_not(error: ProviderError, waits: list[float]) -> None:
+    provider = FailingVectors(error)
+    with pytest.raises(type(error)):
+        await RetryingEmbedder(provider, Trace()).embed(EmbeddingCall(Caller(1), ("text",)))
+    assert (provider.calls, waits) == (1, [])
