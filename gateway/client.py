@@ -4,7 +4,7 @@ The order of what a completion passes through, outermost first:
 
     Stream            writes the audit record when the context closes, whatever happened
     Budgeted          reserves the most it can cost, counts what it does cost
-    Fallback          the next candidate when a provider fails
+    Fallback          the next candidate when a provider fails, or when it is slow and the call is hedged
     Retrying          the same provider again, before the first token
     Breaking          not asked at all while its circuit is open
     Timed             limits on connecting, the first token, pauses and the whole

@@ -13,7 +13,7 @@ from functools import partial
 
 from accounts.tenancy import in_database
 from gateway.breaker.faults import fault_of
-from gateway.breaker.state import Phase, State
+from gateway.breaker.state import HALF_LIFE, Phase, State
 from gateway.breaker.stores import Change, Store, shared
 from gateway.errors import CircuitOpen, ProviderError
 
@@ -37,8 +37,8 @@ class Circuit:
     def __init__(self, key: str, store: Store, *, fresh: float = FRESH) -> None:
         self.key, self._store, self._fresh = key, store, fresh
         self._seen: Seen | None = None
-        self._successes = 0
-        self._counted_at = 0.0
+        self._successes = 0  # not written down yet
+        self._succeeded_at = self._counted_at = 0.0
 
     async def admit(self, lease: float) -> str:
         """Lets a call through, with a probe if it is the one that may try, else with "". Raises
@@ -63,7 +63,8 @@ class Circuit:
         if seen is None or not seen.state.watched(seen.now + time.monotonic() - seen.at):
             return
         self._successes += 1
-        if time.monotonic() - self._counted_at >= BETWEEN_COUNTS:
+        self._succeeded_at = time.monotonic()
+        if self._succeeded_at - self._counted_at >= BETWEEN_COUNTS:
             count = self._take()
             await self._change(lambda found, at: found.counted(at, count))
 
@@ -86,8 +87,9 @@ class Circuit:
         await self._change(lambda found, at: found.released(at, probe))
 
     def _take(self) -> int:
+        """The successes to write down. Those of an earlier trouble say nothing of this one."""
         count, self._successes, self._counted_at = self._successes, 0, time.monotonic()
-        return count
+        return count if self._counted_at - self._succeeded_at < HALF_LIFE else 0
 
     async def _look(self) -> tuple[State, float]:
         seen = self._seen

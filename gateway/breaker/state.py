@@ -66,7 +66,7 @@ class State:
         return Phase.HALF_OPEN
 
     def waits(self, now: float) -> float:
-        """Seconds until a call may try again."""
+        """Seconds until a call may try; of a probe that is out, until it is given out anew."""
         return max(0.0, self.open_until - now, self.probe_until - now)
 
     def watched(self, now: float) -> bool:

@@ -178,6 +178,11 @@ async def test_successes_are_counted_only_while_there_is_trouble(live_db: TestDa
     circuit._counted_at -= 10
     await circuit.succeeded()
     assert round(store.every()["m"].calls) == 2
+    for _ in range(50):
+        await circuit.succeeded()
+    circuit._succeeded_at -= 60
+    await circuit.failed(Overloaded(), "")
+    assert round(store.every()["m"].calls) == 3, "what succeeded long ago says nothing"
 
 
 @pytest.mark.threat("R8")
