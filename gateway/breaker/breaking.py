@@ -11,7 +11,7 @@ from gateway.errors import ProviderError
 from gateway.types import Call, Finished, StreamEvent, TextDelta, ToolCallDelta, Trace
 from gateway.uncancelled import to_the_end
 
-MARGIN = 5.0  # seconds that a probe's lease is longer than the call may wait for its first word
+MARGIN = 20.0  # seconds of a probe's lease beyond those for the first word, such as for its turn
 
 
 class Breaking:

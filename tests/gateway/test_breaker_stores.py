@@ -25,15 +25,15 @@ from gateway.breaker.state import Phase, State
 from gateway.breaker.stores import Change, InRedis, Memory, Postgres, Store, Tolerant
 from gateway.errors import CircuitOpen, Overloaded
 from tests.conftest import TestDatabase
-from tests.servers.redis_server import RedisServer, redis_server
+from tests.servers.redis_server import RedisServer, running
 
 pytestmark = pytest.mark.threat("V9")
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    with redis_server(tmp_path) as server:
+def redis() -> Iterator[RedisServer]:
+    with running() as server:
         yield server
 
 

@@ -1,10 +1,9 @@
-"""A real Redis on a free port of loopback, with nothing kept on disk."""
+"""A real Redis on a Unix socket, empty and without persistence, for as long as it is needed."""
 
 from __future__ import annotations
 
-import shutil
-import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,47 +11,40 @@ from pathlib import Path
 
 import redis
 
-STARTS_WITHIN = 10.0  # seconds
-
 
 class RedisServer:
-    """`stop` and `start` as an operator would; the address stays, the content does not."""
+    """`url` is for clients. It may be stopped and started again."""
 
     def __init__(self, folder: Path) -> None:
-        program = shutil.which("redis-server")
-        assert program is not None, "redis-server is missing: `make setup-test` installs it"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        settings = {"port": self.port, "bind": "127.0.0.1", "dir": folder, "save": "", "appendonly": "no"}
-        self._command = [program, *(part for name, value in settings.items() for part in (f"--{name}", str(value)))]
+        self._socket = folder / "redis.sock"
+        self.url = f"unix://{self._socket}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + STARTS_WITHIN
-        with redis.Redis.from_url(self.url) as client:
-            while True:
-                try:
-                    client.ping()
-                    return
-                except redis.exceptions.ConnectionError:
-                    assert time.monotonic() < deadline, "redis-server does not start"
-                    time.sleep(0.02)
+        command = ["redis-server", "--port", "0", "--unixsocket", str(self._socket), "--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=self._socket.parent)
+        client, deadline = redis.Redis.from_url(self.url), time.monotonic() + 20
+        while True:
+            try:
+                client.ping()
+                break
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline, "redis-server does not answer; is it installed?"
+                time.sleep(0.02)
+        client.close()
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process = None
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
-    server = RedisServer(folder)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+def running() -> Iterator[RedisServer]:
+    with tempfile.TemporaryDirectory(prefix="redis") as folder:
+        server = RedisServer(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
