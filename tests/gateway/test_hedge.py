@@ -12,7 +12,7 @@ import pytest
 from gateway.errors import GatewayError, Overloaded, StreamBroken
 from gateway.fallback import Fallback
 from gateway.profiles import ModelProfile, completion_profile
-from gateway.types import Call, Finished, FinishReason, Retracted, StreamEvent, TextDelta, Trace
+from gateway.types import Call, Degraded, Finished, FinishReason, Retracted, StreamEvent, TextDelta, Trace
 from tests.contracts.cases import call
 
 END = Finished(FinishReason.STOP)
@@ -60,7 +60,7 @@ async def test_the_second_is_heard_when_the_first_is_slow() -> None:
     first, second, trace = Played("first", 60, "a"), Played("second", "b", "c"), Trace()
     assert await run(first, second, trace=trace) == [TextDelta("b"), TextDelta("c"), END]
     assert (first.begun, first.closed) == (1, 1)
-    assert (trace.provider, trace.model, trace.degraded) == ("second", "second", False)
+    assert (trace.provider, trace.model, trace.degraded) == ("second", "second", Degraded.NO)
     assert trace.attempts == [{"model": "first", "error": "outrun", "attempt": 1}]
 
 
