@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count, Model, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,9 +18,11 @@ from accounts.models import Tenant
 from accounts.tenancy import current_tenants
 from gateway.audit.story import tell
 from gateway.audit.verify import end_fault
-from gateway.breaker import health
 from gateway.budgets import period_start
-from gateway.models import AuditRecord, Budget, BudgetUse, Circuit
+from gateway.circuit_admin import CircuitAdmin
+from gateway.models import AuditRecord, Budget, BudgetUse
+
+__all__ = ["AuditRecordAdmin", "BudgetAdmin", "CircuitAdmin", "chains"]
 
 
 @admin.register(AuditRecord)
@@ -134,31 +135,3 @@ class BudgetAdmin(TenantScopedAdmin):
 def _current(budget: Budget) -> BudgetUse | None:
     start = period_start(budget.period, timezone.now().date())
     return next((use for use in budget.uses.all() if use.period_start == start), None)
-
-
-@admin.register(Circuit)
-class CircuitAdmin(TenantScopedAdmin):
-    """Which models are asked and which are left alone, wherever that is kept. For the operator:
-    the models are the installation's, not a tenant's."""
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return bool(getattr(request.user, "is_superuser", False))
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self.has_module_permission(request)
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": _("Models and their circuits"),
-            "circuits": health.circuits(),
-        }
-        return TemplateResponse(request, "admin/gateway/circuit/change_list.html", context)
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        raise Http404

@@ -24,16 +24,14 @@ class Streaming(Protocol):
 
 
 class Candidate(Streaming, Protocol):
-    """A stream that one model makes, wrapped or bare."""
+    """One that is bound to one model: an adapter, or a wrapper around one."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def profile(self) -> ModelProfile: ...
+    name: str
+    profile: ModelProfile
 
 
 class Provider(Candidate, Protocol):
-    """An adapter bound to one model. Translates the SDK's errors at its edge."""
+    """An adapter. Translates the SDK's errors at its edge."""
 
     async def aclose(self) -> None:
         """Releases the connections."""

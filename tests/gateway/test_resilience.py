@@ -344,7 +344,7 @@ def deaf() -> Iterator[str]:
 async def test_connecting_has_a_limit_of_its_own(case: Case, deaf: str, caller: Caller, monkeypatch: Patch) -> None:
     provider = case.make(deaf)
     async with wired(monkeypatch, (case, said(case))):
-        provider.profile = dataclasses.replace(provider.profile, id=f"{case.name}-0")  # type: ignore[misc]
+        provider.profile = dataclasses.replace(provider.profile, id=f"{case.name}-0")
         monkeypatch.setattr(connections, "provider", lambda _profile: provider)
         _, trace, error = await events_of(asking(caller, connect_timeout=0.2))
         assert isinstance(error, ProviderTimeout)

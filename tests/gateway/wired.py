@@ -39,7 +39,7 @@ async def wired(
         for number, (case, answers) in enumerate(parts):
             server = await stack.enter_async_context(serving(answers))
             provider = case.make(server.url)
-            provider.profile = dataclasses.replace(provider.profile, id=f"{case.name}-{number}")  # type: ignore[misc]
+            provider.profile = dataclasses.replace(provider.profile, id=f"{case.name}-{number}")
             stack.push_async_callback(provider.aclose)
             providers.append(provider)
             servers.append(server)
