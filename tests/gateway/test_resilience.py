@@ -73,6 +73,12 @@ def said(case: Case, reason: str = "stop") -> Script:
     return Script(case.say(TEXTS, reason))
 
 
+def spare(case: Case) -> tuple[Case, Script]:
+    """A second model, of another provider, that answers."""
+    other = ANTHROPIC if case is COMPATIBLE else COMPATIBLE
+    return other, said(other)
+
+
 def refused(case: Case, status: int, code: str, message: str = "no", **headers: str) -> Script:
     return failure(status, case.error(code, message), **headers)
 
@@ -141,7 +147,7 @@ async def test_a_wait_too_long_for_a_call_goes_to_the_next_and_rests_the_model(
     case: Case, caller: Caller, monkeypatch: Patch
 ) -> None:
     limited = refused(case, 429, "rate_limit_error", Retry_After="60")
-    async with wired(monkeypatch, (case, limited), (COMPATIBLE, said(COMPATIBLE))) as servers:
+    async with wired(monkeypatch, (case, limited), spare(case)) as servers:
         for _ in range(3):
             assert (await client.complete(asking(caller))).text == TEXT
         assert [len(server.requests) for server in servers] == [1, 3]
@@ -164,7 +170,7 @@ async def test_an_exhausted_quota_is_not_tried_again(case: Case, caller: Caller,
 @pytest.mark.threat("V10")
 async def test_a_revoked_key_makes_no_storm(case: Case, caller: Caller, monkeypatch: Patch) -> None:
     revoked = refused(case, 401, "invalid_api_key", "Incorrect API key provided: sk-test-0123456789abcdefghij")
-    async with wired(monkeypatch, (case, revoked), (COMPATIBLE, said(COMPATIBLE))) as servers:
+    async with wired(monkeypatch, (case, revoked), spare(case)) as servers:
         assert (await client.complete(asking(caller))).text == TEXT
         record = await last_record(caller)
         for completion in await asyncio.gather(*(client.complete(asking(caller)) for _ in range(20))):
@@ -214,7 +220,7 @@ async def test_an_error_inside_a_stream_is_never_complete(
         assert (text(seen), len(servers[0].requests)) == (TEXTS[0], 1)
     record = await last_record(caller)
     assert (record.finish_reason, record.error_code) == ("error", error.code)
-    async with wired(monkeypatch, (case, broken), (COMPATIBLE, said(COMPATIBLE))):
+    async with wired(monkeypatch, (case, broken), spare(case)):
         seen, trace, error = await events_of(asking(caller))
         assert (text(seen), error) == (TEXT, None)
         assert [event.code for event in seen if isinstance(event, Retracted)] == errors(trace)
@@ -253,7 +259,7 @@ async def test_what_cannot_be_read_is_an_error_and_the_next_answers(
     case: Case, rubbish: bytes, caller: Caller, monkeypatch: Patch, patient: None
 ) -> None:
     garbled = Script([*case.say(TEXTS, "stop")[: first_word(case)], rubbish])
-    async with wired(monkeypatch, (case, garbled), (COMPATIBLE, said(COMPATIBLE))):
+    async with wired(monkeypatch, (case, garbled), spare(case)):
         seen, trace, error = await events_of(asking(caller))
     assert (text(seen), errors(trace), error) == (TEXT, ["stream_broken"], None)
 
@@ -361,7 +367,7 @@ async def test_a_model_that_is_down_is_left_alone_tried_by_one_and_used_again(
     case: Case, caller: Caller, monkeypatch: Patch
 ) -> None:
     answers: list[Script] = [refused(case, 500, "api_error")]
-    async with wired(monkeypatch, (case, lambda _request: answers[0]), (COMPATIBLE, said(COMPATIBLE))) as servers:
+    async with wired(monkeypatch, (case, lambda _request: answers[0]), spare(case)) as servers:
         model, store = servers[0], stores.shared()
         for _ in range(8):
             assert (await client.complete(asking(caller))).text == TEXT
