@@ -234,6 +234,7 @@ _rates = {
 }
 GATEWAY = GatewaySettings(
     data_dir=DATA_DIR,
+    redis_url=REDIS_URL,
     audit_key=AUDIT_KEY,
     answer_models=answer_models(
         env.words("CITEDESK_ANSWER_MODELS"),
@@ -241,7 +242,6 @@ GATEWAY = GatewaySettings(
     ),
     embedding_model=env.text("CITEDESK_EMBEDDING_MODEL", "all-MiniLM-L6-v2"),
     monthly_budget=env.decimal("CITEDESK_MONTHLY_BUDGET_USD", "20"),
-    redis_url=REDIS_URL,
     provider_rates=_rates["PROVIDER"],
     tenant_rates=_rates["TENANT"],
     user_rates=_rates["USER"],

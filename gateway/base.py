@@ -1,7 +1,7 @@
 """The interface that every provider and every wrapper around one shares.
 
-`Fallback([Retrying(Metered(Timed(provider))), …])`: each is a `Streaming`, so that the order can be
-read in one place (`gateway.client`) and each tested alone.
+`Admitted(Fallback([Retrying(Breaking(Limited(Metered(Timed(provider))))), …]))`: each is a `Streaming`,
+so that the order can be read in one place (`gateway.client`) and each tested alone.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ class GatewaySettings:
     operator's own server: its price is 0 unless he says otherwise, because nobody bills him.
     `budget_wait` is how many seconds a call waits for money that others hold. `webhook_loopback` lets webhooks
     go to this machine, and without TLS. `provider_rates` are for each key of each model, until the
-    provider says less; `limit_wait` is how many seconds a call waits for its turn."""
+    provider says less; `limit_wait` is how many seconds a call waits for its turn.
+    Without `redis_url`, circuits and limits are shared through PostgreSQL."""
 
     data_dir: Path
     audit_key: str
@@ -52,7 +53,7 @@ class GatewaySettings:
     timestamp_roots: str = ""
     budget_wait: float = 5.0
     webhook_loopback: bool = False
-    redis_url: str = ""
+    redis_url: str = field(default="", repr=False)
     provider_rates: Rates = field(default=Rates())
     tenant_rates: Rates = field(default=Rates())
     user_rates: Rates = field(default=Rates())

@@ -218,6 +218,21 @@ class AuditSubject(TenantModel):
         return keys.data_key(self.tenant_id, self.pk, self.user_id, bytes(self.wrapped))
 
 
+class Circuit(models.Model):
+    """The state of a model's circuit breaker (`gateway.breaker.state.State`), kept here when there
+    is no Redis. Of no tenant: whether a model answers is the same for all."""
+
+    key = models.CharField(_("model"), max_length=120, primary_key=True)
+    state = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = _("model's circuit")
+        verbose_name_plural = _("models and their circuits")
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class AuditRecord(TenantModel):
     """What one call was and came to, or what was done to the log itself: metadata that names no
     person. The text of it is in `AuditContent`, bound here by `content_digest`. `mac` covers every

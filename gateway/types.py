@@ -41,6 +41,14 @@ class FinishReason(StrEnum):
     ERROR = "error"  # it broke before it ended
 
 
+class Degraded(StrEnum):
+    """What stands in for the answer of a language model when none could be reached."""
+
+    NO = ""  # nothing: the answer is as it was meant to be
+    QUOTES = "quotes"  # sentences of the sources
+    POINTERS = "pointers"  # no answer, but the names of the sources
+
+
 @dataclass(frozen=True)
 class Message:
     """One turn. System messages come first; providers that want them apart lift them out."""
@@ -74,7 +82,8 @@ class Options:
     """How to call. `model` is a profile's id and overrides the route that `task` would take.
 
     Timeouts are in seconds: until connected, until the first event, between two events, and
-    for the whole call.
+    for the whole call. `hedge_after` seconds without a word, the next candidate is asked as well;
+    0 means never.
     """
 
     task: Task = Task.ANSWER
@@ -85,6 +94,7 @@ class Options:
     first_token_timeout: float = 30.0
     stall_timeout: float = 20.0
     total_timeout: float = 180.0
+    hedge_after: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -222,6 +232,7 @@ class Trace:
     policy_version: str = ""
     redaction: dict[str, int] = field(default_factory=dict)
     audit_id: str = ""
+    degraded: Degraded = Degraded.NO
 
     def mark(self, name: str) -> None:
         """Notes that `name` happens now; the first time counts."""

@@ -25,7 +25,7 @@ from gateway.profiles import EmbeddingProfile, ModelProfile
 from gateway.types import Call, Caller, EmbeddingCall, StreamEvent, Trace, UsageReport
 
 BATCH = frozenset({"index", "evaluate"})  # purposes that nobody waits for
-LOCAL = frozenset({"extractive", "sentence_transformers"})  # providers within this process
+LOCAL = frozenset({"extractive", "template", "sentence_transformers"})  # providers within this process
 AFTER_A_REFUSAL = 1.0  # seconds, where the provider does not say
 MOST_LINES = 10_000  # of one event loop, before those that nobody needs are forgotten
 
