@@ -50,13 +50,14 @@ async def ask(page: Page, question: str) -> Locator:
 async def test_words_and_marks_appear_as_they_are_written_and_a_reload_follows_them(
     cast: Cast, known: None, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = chat([TRUTH, " [1]", " Keep the", " receipt. [1]"])
-    async with serving(Script(written, stall=4)) as server:  # says "Keep the", and then nothing
+    written = chat([TRUTH, " [1]", " Keep your", " receipt. [1]"])
+    async with serving(Script(written, stall=4)) as server:  # says "Keep your", and then nothing;
+        # not "Keep the", whose last letter may be the first of the token that the prompt is watched by
         monkeypatch.setattr(settings, "GATEWAY", answered_by(server))
         page = await sign_in("alice", "/t/acme/")
         turn = await ask(page, QUESTION)
         for _ in range(2):
-            await expect(turn.locator(".prose")).to_contain_text("Keep the")
+            await expect(turn.locator(".prose")).to_contain_text("Keep your")
             await expect(turn.locator(".prose .mark")).to_have_count(1)
             await expect(turn.locator(".source")).to_have_count(1)
             await expect(turn).to_have_attribute("data-status", "streaming")

@@ -45,6 +45,7 @@ def test_another_size_than_the_profile_says_is_refused() -> None:
 
 def test_a_changed_file_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sentence_transformers, "PACKAGED_SHA256", "0" * 64)
+    sentence_transformers.packaged.cache_clear()
     with pytest.raises(ProviderError, match="SHA-256"):
         SentenceTransformersEmbedder(PROFILE).encode(["x"])
 
