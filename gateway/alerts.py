@@ -148,7 +148,7 @@ def _consequence(alert: BudgetAlert) -> str:
         return _("What is left did not hold a call, so the call was refused. Smaller ones may still go through.")
     if alert.budget.soft:
         return _("This budget is soft: calls go on.")
-    return _("At 100 % calls are refused until the limit is raised or the next period begins.")
+    return _("Once it is used up, calls are refused until the limit is raised or the next period begins.")
 
 
 def _unannounced() -> QuerySet[BudgetAlert]:

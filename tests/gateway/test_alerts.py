@@ -86,7 +86,7 @@ def test_every_admin_is_mailed_once_for_each_threshold(cast: Cast) -> None:
     first = mail.outbox[0]
     assert first.subject == "[Acme] The monthly budget of the whole company is at 50 %"
     assert "$5.00 of $10.00" in first.body
-    assert "At 100 % calls are refused" in first.body
+    assert "Once it is used up, calls are refused" in first.body
 
 
 def test_a_refusal_is_told_once_with_what_is_left(cast: Cast) -> None:

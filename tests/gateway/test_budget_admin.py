@@ -16,11 +16,11 @@ from gateway.tasks import send_alerts
 from gateway.types import Caller
 from gateway.webhooks import secret_of
 from tests.conftest import Cast
-from tests.gateway.test_admin import SignIn, sign_in
+from tests.gateway.conftest import SignIn
 from tests.gateway.test_alerts import _outbox
 from tests.gateway.test_budgets import _hold
 
-__all__ = ["_outbox", "sign_in"]
+__all__ = ["_outbox"]
 
 LIST, HOOKS = "/admin/gateway/budget/", "/admin/gateway/alertwebhook/"
 
