@@ -164,8 +164,8 @@ def _people(admin: psycopg.Connection, users: int) -> int:
     """A tenant with money enough, and users with too little, every third one's budget daily and
     with a soft one of the purpose beside it, which must keep nobody out."""
     tenant: int = admin.execute(
-        "INSERT INTO accounts_tenant (slug, name, accent, signup_open, created_at)"
-        " VALUES ('races', 'Races', '#2457c5', true, now()) RETURNING id"
+        "INSERT INTO accounts_tenant (slug, name, accent, example_questions, signup_open, created_at)"
+        " VALUES ('races', 'Races', '#2457c5', '', true, now()) RETURNING id"
     ).fetchone()[0]  # type: ignore[index]
     insert = (
         'INSERT INTO gateway_budget (tenant_id, user_id, purpose, period, "limit", soft) VALUES (%s,%s,%s,%s,%s,%s)'
@@ -250,7 +250,8 @@ def _counted(admin: psycopg.Connection) -> dict[str, Any]:
             one(
                 "SELECT coalesce(sum(abs(settled - spent)), 0) FROM gateway_budgetuse"
                 " JOIN gateway_budget AS budget ON budget.id = budget_id JOIN"
-                " (SELECT user_id, sum(cost) AS spent FROM gateway_auditrecord GROUP BY 1) AS said USING (user_id)"
+                " (SELECT user_id, sum(cost) AS spent FROM gateway_auditrecord"
+                " JOIN gateway_auditsubject AS actor ON actor.id = actor_id GROUP BY 1) AS said USING (user_id)"
             )
         ),
         "records less bills": float(
