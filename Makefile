@@ -19,6 +19,7 @@ setup: .venv/.ready
 
 setup-test: setup
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu >/dev/null; }
+	command -v redis-server >/dev/null || { apt-get update -qq && apt-get install -y -qq redis-server >/dev/null; }
 
 test: setup-test lint  ## everything: what CI runs
 	$(BIN)/python -m pytest

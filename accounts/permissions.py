@@ -21,6 +21,7 @@ class Actor:
     label: str
     role: Role
     scopes: frozenset[str] = ALL_SCOPES
+    api_key_id: str = ""
 
     def at_least(self, role: Role) -> bool:
         return RANK[self.role] >= RANK[role]
@@ -63,7 +64,8 @@ def actor_for_key(text: str, slug: str) -> Actor | None:
     if actor is None or actor.tenant_id != key.tenant_id:
         return None
     scopes = frozenset(key.scopes) & ALL_SCOPES
-    return Actor(actor.tenant_id, actor.tenant_slug, actor.user_id, f"{actor.label} ({key.name})", actor.role, scopes)
+    label = f"{actor.label} ({key.name})"
+    return Actor(actor.tenant_id, actor.tenant_slug, actor.user_id, label, actor.role, scopes, str(key.pk))
 
 
 def administered_tenants(user: User) -> list[int]:

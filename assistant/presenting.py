@@ -76,7 +76,9 @@ class Turn:
     paragraphs: list[list[ShownSentence]] = field(default_factory=list)
     sources: list[SourceCard] = field(default_factory=list)
     nearest: list[dict[str, str]] = field(default_factory=list)
-    extractive: bool = False
+    extractive: bool = False  # as configured
+    quoted_instead: bool = False  # of an answer, which no model could be reached for
+    pointed_instead: bool = False  # not even quoted
     thumb: str = ""
 
 
@@ -109,7 +111,10 @@ def _answered(turn: Turn, message: Message, slug: str, thumbs: dict[Any, str]) -
     final: dict[str, Any] = message.final or {}
     citations: list[dict[str, Any]] = final.get("citations") or []
     turn.message, turn.status = message, message.status
-    turn.extractive = final.get("provider") == "extractive" and message.status == "answered"
+    degraded, answered = bool(final.get("degraded")), message.status == "answered"
+    turn.extractive = final.get("provider") == "extractive" and answered and not degraded
+    turn.quoted_instead = degraded and answered
+    turn.pointed_instead = degraded and not answered
     turn.thumb = thumbs.get(message.pk, "")
     turn.nearest = nearest(final, slug)
     turn.paragraphs = paragraphs(final, slug)

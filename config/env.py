@@ -47,6 +47,10 @@ class Env:
             raise ImproperlyConfigured(f"{name}={value!r} is not a whole number from {low} to {high}.")
         return int(value)
 
+    def per_minute(self, name: str) -> float | None:
+        """A whole number from 1 on, or None when unset or 0."""
+        return float(self.integer(name, 0, low=0, high=1_000_000_000)) or None
+
     def decimal(self, name: str, default: str, *, low: Decimal = Decimal(0)) -> Decimal:
         value = self.text(name, default)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from ninja.errors import HttpError, ValidationError
 
 from accounts.api_auth import CrossSite, NotSignedIn, ScopeMissing
 from assistant.errors import AssistantError, IdInUse, UnknownConversation
-from gateway.errors import BudgetExceeded, GatewayError
+from gateway.errors import BudgetExceeded, GatewayError, LimitExceeded
 from tickets.errors import CustomerWrote, IdTaken, NotAllowed, TicketError, TooLate, WrongState
 
 STATUS: dict[type[Exception], int] = {
@@ -31,6 +32,7 @@ STATUS: dict[type[Exception], int] = {
     TooLate: 409,
     TicketError: 422,
     BudgetExceeded: 402,
+    LimitExceeded: 429,
     GatewayError: 502,
 }
 
@@ -82,7 +84,10 @@ def install(api: NinjaAPI) -> None:
 
 def _handler(status: int) -> Any:
     def handle(request: HttpRequest, error: Exception) -> HttpResponse:
-        return problem(status, getattr(error, "code", "error"), str(getattr(error, "detail", "") or error))
+        response = problem(status, getattr(error, "code", "error"), str(getattr(error, "detail", "") or error))
+        if isinstance(error, LimitExceeded):
+            response["Retry-After"] = str(math.ceil(error.retry_after))
+        return response
 
     return handle
 

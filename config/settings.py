@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from config.env import Env, calm_native_threads
 from config.secrets import local_secret
 from gateway.conf import GatewaySettings, answer_models
+from gateway.limits.rates import Rates
 from gateway.profiles import Price
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -199,6 +200,9 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-tickets": {"task": "tickets.sweep", "schedule": 15.0},
     "sweep-assistant": {"task": "assistant.sweep", "schedule": 120.0},
     "sweep-gateway": {"task": "gateway.sweep", "schedule": 60.0},
+    "expire-audit": {"task": "gateway.expire", "schedule": 3600.0},
+    "timestamp-audit": {"task": "gateway.timestamp", "schedule": 86400.0},
+    "send-alerts": {"task": "gateway.send_alerts", "schedule": 10.0},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -222,8 +226,15 @@ LOGGING = {
 
 _openai, _anthropic = env.text("OPENAI_API_KEY"), env.text("ANTHROPIC_API_KEY")
 _compatible = env.http_url("CITEDESK_COMPATIBLE_URL")
+_rates = {
+    name: Rates(
+        env.per_minute(f"CITEDESK_{name}_REQUESTS_PER_MINUTE"), env.per_minute(f"CITEDESK_{name}_TOKENS_PER_MINUTE")
+    )
+    for name in ("PROVIDER", "TENANT", "USER")
+}
 GATEWAY = GatewaySettings(
     data_dir=DATA_DIR,
+    redis_url=REDIS_URL,
     audit_key=AUDIT_KEY,
     answer_models=answer_models(
         env.words("CITEDESK_ANSWER_MODELS"),
@@ -231,6 +242,10 @@ GATEWAY = GatewaySettings(
     ),
     embedding_model=env.text("CITEDESK_EMBEDDING_MODEL", "all-MiniLM-L6-v2"),
     monthly_budget=env.decimal("CITEDESK_MONTHLY_BUDGET_USD", "20"),
+    provider_rates=_rates["PROVIDER"],
+    tenant_rates=_rates["TENANT"],
+    user_rates=_rates["USER"],
+    webhook_loopback=env.boolean("CITEDESK_WEBHOOK_LOOPBACK", False),
     openai_key=_openai,
     openai_url=env.http_url("CITEDESK_OPENAI_URL"),
     openai_api=env.choice("CITEDESK_OPENAI_API", "responses", ("responses", "chat")),
@@ -246,7 +261,11 @@ GATEWAY = GatewaySettings(
         output=env.decimal("CITEDESK_COMPATIBLE_OUTPUT_PRICE_USD", "0"),
         cached_input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),
     ),
+    timestamp_url=env.http_url("CITEDESK_TIMESTAMP_URL"),
+    timestamp_roots=env.text("CITEDESK_TIMESTAMP_ROOTS"),
 )
+if GATEWAY.timestamp_url and not GATEWAY.timestamp_roots:
+    raise ImproperlyConfigured("CITEDESK_TIMESTAMP_ROOTS must name a PEM file with the authority's root certificates.")
 if _compatible and not GATEWAY.compatible_model:
     raise ImproperlyConfigured("CITEDESK_COMPATIBLE_MODEL must name the model that CITEDESK_COMPATIBLE_URL serves.")
 env.refuse_unknown()

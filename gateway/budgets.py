@@ -1,24 +1,36 @@
 """Budgets by reservation: the most that a call can cost is held before it starts, and what it
 did cost is booked when it ends.
 
-All levels are raised by one statement, which locks their rows in the order of their ids until the
-commit; a level that would go over its limit undoes all (B1). A reservation whose process died is
-given back by `sweep` once its lease is over, with an audit record of its own (B4).
+All that decides stands in two functions of the database, `gateway_hold` and `gateway_settle` (see
+the migration): each is one round trip and one transaction, locks the lines of all budgets in the
+order of their ids, and raises all of them or none (B1). A reservation whose process died is given
+back by `sweep` once its lease is over, with an audit record of its own (B4).
 
-Does not catch: a provider that bills more input than `metering.tokens` estimates, or a call that
-broke midway at one provider and was finished by the next. Such a call is booked in full, so a
-budget can end above its limit by that difference, once per call that runs.
+Holding the most keeps money from others who could have had it (B6). So a call takes less, down to
+half the output that it asked for, at once: answers seldom come near their limit. Below that it
+waits for calls that run to give back what they did not need, `budget_wait` seconds at most, because
+an answer a moment later is better than one cut short. Only then it takes whatever its prompt and a
+few sentences cost, and is refused where not even that is left.
+
+Does not catch: a provider that bills more than a token for each byte of the prompt, or more output
+than it was allowed. That is booked in full, so a budget can end above its limit by the difference.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-from datetime import date, datetime, timedelta
+import operator
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import ROUND_UP, Decimal
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Tenant
@@ -26,54 +38,90 @@ from accounts.tenancy import tenant_scope
 from gateway.audit import writer
 from gateway.conf import configured
 from gateway.errors import BudgetExceeded
-from gateway.models import AuditRecord, Budget, Period, Reservation
+from gateway.models import AuditRecord, Budget, BudgetUse, Period, Reservation
 from gateway.types import JSON, Caller, FinishReason, Trace
 
 PLACES = Decimal("0.0000000001")
 BEGINNING = date(2000, 1, 1)
 SWEPT_AT_ONCE = 100
+NEARLY = Decimal("0.8")  # of a limit: from here on the admin shows a banner
+FIRST_LOOK, LONGEST_LOOK = 0.02, 0.4  # seconds between two looks whether money came back
 
-RAISE = """
-INSERT INTO gateway_budgetuse AS used (tenant_id, budget_id, period_start, reserved, settled)
-SELECT %s, line.budget, line.since, %s, 0
-FROM unnest(%s::bigint[], %s::date[]) WITH ORDINALITY AS line (budget, since, place) ORDER BY line.place
-ON CONFLICT (budget_id, period_start) DO UPDATE SET reserved = used.reserved + EXCLUDED.reserved
-RETURNING id, budget_id, reserved + settled
-"""
-END = "DELETE FROM gateway_reservation WHERE id = %s RETURNING amount, lines"
-LOWER = """
-UPDATE gateway_budgetuse AS used SET reserved = used.reserved - %s, settled = used.settled + %s
-FROM (SELECT id FROM gateway_budgetuse WHERE id = ANY(%s) ORDER BY budget_id FOR UPDATE) AS held
-WHERE used.id = held.id
-"""
+HOLD = "SELECT * FROM gateway_hold(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+SETTLE = "SELECT gateway_settle(%s, %s, %s)"
 
 
-def reserve(caller: Caller, call_id: UUID, amount: Decimal, request: JSON, *, seconds: float) -> None:
-    """Holds `amount` in every budget that applies, for `seconds`. Raises `BudgetExceeded`, which
-    says whose budget, and then has held nothing. Opens its own tenant scope.
+@dataclass(frozen=True)
+class Wish:
+    """What a call would have: `wanted` at best, `enough` to go on at once, `least` to go on at all.
+    On top of what it holds already, if it does. Held for `seconds` from now."""
 
-    Reservations that ran out are swept before a call is refused on their account.
-    """
-    try:
-        _reserve(caller, call_id, amount, request, seconds)
-    except BudgetExceeded:
-        if not sweep_tenant(caller.tenant_id, timezone.now()):
-            raise
-        _reserve(caller, call_id, amount, request, seconds)
+    caller: Caller
+    call_id: UUID
+    request: JSON
+    wanted: Decimal
+    enough: Decimal
+    least: Decimal
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Held:
+    """`amount` is None when nothing was held; then `refused_by` is the budget that is tightest, and
+    `may_come` says that calls which run hold what is missing."""
+
+    amount: Decimal | None
+    refused_by: int | None
+    may_come: bool
+
+
+def reserve(wish: Wish) -> Decimal:
+    """Holds money in every budget that applies, and says how much. Waits in the calling thread.
+    Raises `BudgetExceeded`, which says whose budget, and then has held nothing."""
+    for pause in pauses(configured().budget_wait):
+        held = hold(wish, wish.enough)
+        if held.amount is not None:
+            return held.amount
+        if not held.may_come:
+            break
+        time.sleep(pause)
+    return hold_or_refuse(wish)
+
+
+def hold(wish: Wish, least: Decimal, *, final: bool = False) -> Held:
+    """One attempt, in one round trip. Reservations that ran out are swept before a call is kept
+    out on their account. `final` says that a refusal is one, of which the admins are told."""
+    held = _hold(wish, least, final=final)
+    if held.amount is None and sweep_tenant(wish.caller.tenant_id, timezone.now()):
+        return _hold(wish, least, final=final)
+    return held
+
+
+def hold_or_refuse(wish: Wish) -> Decimal:
+    """The last attempt, for the least. Raises `BudgetExceeded`."""
+    held = hold(wish, wish.least, final=True)
+    if held.amount is not None:
+        return held.amount
+    with tenant_scope(wish.caller.tenant_id):
+        budget = Budget.objects.get(pk=held.refused_by)
+    raise BudgetExceeded(f"{level_of(budget)} of ${budget.limit:.2f} does not hold this call")
+
+
+def pauses(seconds: float) -> Iterator[float]:
+    """How long to wait before each further look, until `seconds` are over; with jitter, so that
+    those who wait do not look all at once."""
+    end, pause = time.monotonic() + seconds, FIRST_LOOK
+    while time.monotonic() < end:
+        yield min(pause * random.uniform(0.5, 1.0), max(0.0, end - time.monotonic()))  # noqa: S311
+        pause = min(pause * 1.5, LONGEST_LOOK)
 
 
 def settle(call_id: UUID, cost: Decimal) -> bool:
     """Books what the call cost and gives the rest back. Runs in the tenant's scope. True the
     first time; a second time, or without a reservation, nothing happens."""
     with connection.cursor() as cursor:
-        cursor.execute(END, [call_id])
-        row = cursor.fetchone()
-        if row is None:
-            return False
-        lines = json.loads(row[1])
-        if lines:
-            cursor.execute(LOWER, [row[0], cost.quantize(PLACES, ROUND_UP), lines])
-        return True
+        cursor.execute(SETTLE, [call_id, cost.quantize(PLACES, ROUND_UP), timezone.now()])
+        return bool(cursor.fetchone()[0])
 
 
 def release(call_id: UUID) -> bool:
@@ -100,52 +148,30 @@ def level_of(budget: Budget) -> str:
 
 
 def period_start(period: str, today: date) -> date:
-    """The first day of the period that `today` lies in."""
+    """The first day of the period that `today` lies in; `gateway_hold` counts by the same."""
     if period == Period.TOTAL:
         return BEGINNING
     return today if period == Period.DAILY else today.replace(day=1)
 
 
-def budgets_for(caller: Caller) -> list[Budget]:
-    """All budgets that the caller's calls must fit into, by id; makes the tenant's own the first
-    time. Runs in the tenant's scope."""
-    applies = (Q(user=None) | Q(user_id=caller.user_id)) & Q(purpose__in=["", caller.purpose])
-    found = list(Budget.objects.filter(applies).order_by("id"))
-    if any(budget.user_id is None and not budget.purpose for budget in found):
-        return found
-    Budget.objects.bulk_create(
-        [Budget(tenant_id=caller.tenant_id, limit=configured().monthly_budget)], ignore_conflicts=True
-    )
-    return list(Budget.objects.filter(applies).order_by("id"))
+def nearly_used(today: date) -> list[BudgetUse]:
+    """What is used of the budgets in the current scope that are at 80 per cent or more today."""
+    starts = [Q(budget__period=period, period_start=period_start(period, today)) for period in Period.values]
+    current = BudgetUse.objects.filter(functools.reduce(operator.or_, starts), settled__gt=0)
+    found = current.filter(settled__gte=F("budget__limit") * NEARLY)
+    return list(found.select_related("budget__tenant", "budget__user", "budget__api_key").order_by("budget_id"))
 
 
-def _reserve(caller: Caller, call_id: UUID, amount: Decimal, request: JSON, seconds: float) -> None:
-    now = timezone.now()
-    with tenant_scope(caller.tenant_id):
-        budgets = budgets_for(caller)
-        lines = _raise(caller, budgets, amount, now.date()) if amount else []
-        Reservation(
-            id=call_id,
-            tenant_id=caller.tenant_id,
-            amount=amount,
-            lines=lines,
-            request=json.dumps(request),
-            created_at=now,
-            expires_at=now + timedelta(seconds=seconds),
-        ).save(force_insert=True)
-
-
-def _raise(caller: Caller, budgets: list[Budget], amount: Decimal, today: date) -> list[int]:
-    starts = [period_start(budget.period, today) for budget in budgets]
+def _hold(wish: Wish, least: Decimal, *, final: bool) -> Held:
+    caller = wish.caller
+    values = [
+        *(caller.tenant_id, caller.user_id, caller.api_key_id or None, caller.purpose, wish.call_id),
+        *(wish.wanted, least, configured().monthly_budget, json.dumps(wish.request)),
+        *(timezone.now(), wish.seconds, final),
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(RAISE, [caller.tenant_id, amount, [budget.pk for budget in budgets], starts])
-        rows = cursor.fetchall()
-    by_id = {budget.pk: budget for budget in budgets}
-    for _line, budget_id, used in rows:
-        budget = by_id[budget_id]
-        if used > budget.limit:
-            raise BudgetExceeded(f"{level_of(budget)} of ${budget.limit:.2f} does not hold this call")
-    return [line for line, _budget, _used in rows]
+        cursor.execute(HOLD, values)
+        return Held(*cursor.fetchone())
 
 
 def _abandon(tenant_id: int, call_id: UUID) -> bool:

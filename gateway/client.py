@@ -3,9 +3,12 @@
 The order of what a completion passes through, outermost first:
 
     Stream            writes the audit record when the context closes, whatever happened
-    Budgeted          reserves the most it can cost, counts what it does cost
-    Fallback          the next candidate when a provider fails
+    Admitted          the tenant's and the user's calls and tokens a minute
+    Fallback          the next candidate when a provider fails, or when it is slow and the call is hedged
     Retrying          the same provider again, before the first token
+    Breaking          not asked at all while its circuit is open
+    Limited           calls and tokens a minute of the provider's key, shared fairly
+    Metered           holds the most that the attempt can cost, counts what it does cost
     Timed             limits on connecting, the first token, pauses and the whole
     provider          the adapter
 """
@@ -24,14 +27,19 @@ from django.db import connection
 from accounts.tenancy import in_database, in_tenant, tenant_scope
 from gateway import connections
 from gateway.audit import writer
-from gateway.base import EmbeddingProvider
-from gateway.budgets import reserve, settle
+from gateway.base import Candidate
+from gateway.breaker.breaking import Breaking
+from gateway.breaker.circuit import circuit_of
+from gateway.budgets import Wish, reserve, settle
 from gateway.conf import configured
+from gateway.degraded import with_last_resorts
 from gateway.errors import GatewayError, StreamBroken
 from gateway.fallback import Fallback
-from gateway.metering import Budgeted, embedding_cost, most_embedding
-from gateway.profiles import EmbeddingProfile
-from gateway.retry import Retrying
+from gateway.limits.wrappers import Admitted, Limited, embedding_turn
+from gateway.metering import cost, estimated_embedding, most_embedding
+from gateway.profiles import EmbeddingProfile, ModelProfile
+from gateway.purse import Metered, Purse
+from gateway.retry import Retrying, RetryingEmbedder
 from gateway.router import candidates, embedding_candidate
 from gateway.timeouts import Timed
 from gateway.types import (
@@ -162,13 +170,12 @@ async def embed(call: EmbeddingCall) -> list[list[float]]:
         if amount:
             await to_the_end(in_database(run.reserve, amount))
         run.trace.mark("reserved")
-        provider = connections.embedding_provider(profile)
-        return run.done(profile, *await provider.embed(call))
+        return run.done(profile, *await _embed_with(profile, call, run.trace))
     except GatewayError as error:
         run.failed(error)
         raise
     except asyncio.CancelledError:
-        run.trace.reason, run.trace.error_code = FinishReason.CANCELLED, ""
+        run.broken_off()
         raise
     finally:
         await to_the_end(in_tenant(call.caller.tenant_id, _close_books, run.frozen, run.trace))
@@ -195,7 +202,7 @@ def embed_sync(
         if amount:
             run.reserve(amount)
         run.trace.mark("reserved")
-        return run.done(profile, *connections.run_in_background(_embed_with(profile, call)))
+        return run.done(profile, *connections.run_in_background(_embed_with(profile, call, run.trace)))
     except GatewayError as error:
         run.failed(error)
         raise
@@ -219,11 +226,12 @@ class _Embedding:
         return profile, most_embedding(self.call, profile)
 
     def reserve(self, amount: Decimal) -> None:
-        reserve(self.call.caller, self.call.id, amount, self.frozen, seconds=configured().reservation_seconds)
+        seconds = configured().reservation_seconds
+        reserve(Wish(self.call.caller, self.call.id, self.frozen, amount, amount, amount, seconds))
 
     def done(self, profile: EmbeddingProfile, vectors: list[list[float]], usage: Usage) -> list[list[float]]:
         self.trace.mark("finished")
-        self.trace.usage, self.trace.cost = usage, embedding_cost(profile, usage)
+        self.trace.usage, self.trace.cost = usage, cost(profile, usage)
         self.trace.reason, self.trace.error_code = FinishReason.STOP, ""
         return vectors
 
@@ -231,18 +239,38 @@ class _Embedding:
         self.trace.mark("finished")
         self.trace.error_code = error.code
 
+    def broken_off(self) -> None:
+        """Who asked has left. What the provider may have read by then is booked."""
+        self.trace.reason, self.trace.error_code = FinishReason.CANCELLED, ""
+        if "reserved" in self.trace.marks:
+            profile = embedding_candidate(self.call)
+            self.trace.usage = estimated_embedding(self.call, profile)
+            self.trace.cost = cost(profile, self.trace.usage)
 
-async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
-    provider: EmbeddingProvider = connections.embedding_provider(profile)
-    return await provider.embed(call)
+
+async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall, trace: Trace) -> tuple[list[list[float]], Usage]:
+    await embedding_turn(call, profile)
+    return await RetryingEmbedder(connections.embedding_provider(profile), trace).embed(call)
 
 
 async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
-    profiles = candidates(call)
-    attempts = [Retrying(Timed(connections.provider(profile))) for profile in profiles]
-    async with aclosing(Budgeted(Fallback(attempts), profiles).stream(call, trace)) as events:
+    profiles = with_last_resorts(call, candidates(call))
+    until = asyncio.get_running_loop().time() + call.options.total_timeout
+    purse = Purse(call, trace)
+    chain = Fallback([_candidate(profile, purse, until) for profile in profiles])
+    async with aclosing(Admitted(chain).stream(call, trace)) as events:
         async for event in events:
             yield event
+
+
+def _candidate(profile: ModelProfile, purse: Purse, until: float) -> Candidate:
+    """What only quotes is of this process: it has no circuit, and time of its own, so that it can still
+    answer when the others have used up the call's."""
+    provider = connections.provider(profile)
+    if not profile.generates:
+        return Retrying(Metered(Timed(provider), purse))
+    attempt = Limited(Metered(Timed(provider, until=until), purse))
+    return Retrying(Breaking(attempt, circuit_of(profile.id)), until=until)
 
 
 def _close_books(frozen: JSON, trace: Trace) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from gateway.limits.rates import Rates
 from gateway.profiles import Price, completion_profiles
 
 FREE = Price(Decimal(0), Decimal(0), Decimal(0))
@@ -25,7 +26,11 @@ NEEDED = {
 class GatewaySettings:
     """`answer_models` are profile ids in the order in which they are tried. Keys never show in
     the repr (T12). `data_dir` holds the audit's anchor. What begins with `compatible_` is of the
-    operator's own server: its price is 0 unless he says otherwise, because nobody bills him."""
+    operator's own server: its price is 0 unless he says otherwise, because nobody bills him.
+    `budget_wait` is how many seconds a call waits for money that others hold. `webhook_loopback` lets webhooks
+    go to this machine, and without TLS. `provider_rates` are for each key of each model, until the
+    provider says less; `limit_wait` is how many seconds a call waits for its turn.
+    Without `redis_url`, circuits and limits are shared through PostgreSQL."""
 
     data_dir: Path
     audit_key: str
@@ -44,6 +49,16 @@ class GatewaySettings:
     compatible_timeout: int = 120
     compatible_price: Price = field(default=FREE)
     reservation_seconds: int = 600
+    timestamp_url: str = ""
+    timestamp_roots: str = ""
+    budget_wait: float = 5.0
+    webhook_loopback: bool = False
+    redis_url: str = field(default="", repr=False)
+    provider_rates: Rates = field(default=Rates())
+    tenant_rates: Rates = field(default=Rates())
+    user_rates: Rates = field(default=Rates())
+    limit_wait: float = 15.0
+    batch_limit_wait: float = 300.0
 
     def __repr__(self) -> str:
         return f"GatewaySettings(answer_models={self.answer_models}, embedding_model={self.embedding_model!r})"

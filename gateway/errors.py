@@ -2,6 +2,7 @@
 
 GatewayError
 ├── BudgetExceeded        budget_exceeded        the tenant's, user's or purpose's money is spent
+├── LimitExceeded         limit_exceeded         too much a minute; retryable, after `retry_after` seconds
 ├── UnpricedModel         unpriced_model         the profile has no price, so no budget can hold it
 ├── UnknownModel          unknown_model          no such profile
 ├── NoCandidate           no_candidate           nothing is configured that may take this call
@@ -9,7 +10,8 @@ GatewayError
 └── ProviderError
     ├── ConnectionFailed      connection_failed      retryable: nothing was reached
     ├── ProviderTimeout       provider_timeout       `phase` connect (retryable), first_token, stall or total
-    ├── RateLimited           rate_limited           retryable, after `retry_after` seconds
+    ├── CircuitOpen           circuit_open           not asked: the model failed too often a moment ago
+    ├── RateLimited           rate_limited           retryable
     ├── Overloaded            overloaded             retryable: 5xx, 529
     ├── StreamBroken          stream_broken          retryable: cut, malformed, or an error event
     ├── QuotaExhausted        quota_exhausted        the provider's account has no money
@@ -19,7 +21,8 @@ GatewayError
     └── ContentRefused        content_refused        blocked before any text
 
 `retryable` says that the same call may succeed later on the same provider. Whether another
-provider is tried is `fallback`: everything of the provider's own making.
+provider is tried is `fallback`: everything of the provider's own making. `retry_after` is how many
+seconds the provider asks to be left alone.
 """
 
 from __future__ import annotations
@@ -39,6 +42,17 @@ class GatewayError(Exception):
 
 class BudgetExceeded(GatewayError):
     code = "budget_exceeded"
+
+
+class LimitExceeded(GatewayError):
+    """Of ours: the provider was not asked. Another one may be, where the limit is of its key."""
+
+    code = "limit_exceeded"
+    retryable = True
+
+    def __init__(self, detail: str = "", *, retry_after: float) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class UnpricedModel(GatewayError):
@@ -64,9 +78,9 @@ class ProviderError(GatewayError):
     code = "provider_error"
     fallback = True
 
-    def __init__(self, detail: str = "", *, status: int | None = None) -> None:
+    def __init__(self, detail: str = "", *, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(detail)
-        self.status = status
+        self.status, self.retry_after = status, retry_after
 
 
 class ConnectionFailed(ProviderError):
@@ -86,13 +100,15 @@ class ProviderTimeout(ProviderError):
         self.retryable = phase == "connect"
 
 
+class CircuitOpen(ProviderError):
+    """Nothing was sent. `retry_after` is when a call may try again."""
+
+    code = "circuit_open"
+
+
 class RateLimited(ProviderError):
     code = "rate_limited"
     retryable = True
-
-    def __init__(self, detail: str = "", *, retry_after: float | None = None, status: int | None = None) -> None:
-        super().__init__(detail, status=status)
-        self.retry_after = retry_after
 
 
 class Overloaded(ProviderError):

@@ -1,34 +1,22 @@
-"""What a call can cost at most, and what it came to.
+"""What a call can cost at most, and what it came to. The two count differently.
 
-Does not catch: text that takes more than a token per three bytes, such as long runs of digits in
-some tokenizers; what the provider then reports is booked all the same.
+At most: a token for each byte, because a tokenizer that works on bytes can make no more of a text
+than that, be it digits, an unusual script or noise. What a budget holds is never too little.
+Came to, where the provider does not say (B3): three bytes to a token, a little more than prose takes.
+
+Does not catch: what a provider adds to a prompt by itself, beyond `TOKENS_PER_MESSAGE`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from decimal import ROUND_UP, Decimal
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
-from accounts.tenancy import in_database
-from gateway.audit import writer
-from gateway.base import Streaming
-from gateway.budgets import PLACES, reserve
-from gateway.conf import configured
+from gateway.budgets import PLACES
 from gateway.errors import UnpricedModel
-from gateway.profiles import EmbeddingProfile, ModelProfile
-from gateway.types import (
-    Call,
-    EmbeddingCall,
-    Retracted,
-    StreamEvent,
-    TextDelta,
-    ToolCallDelta,
-    Trace,
-    Usage,
-    UsageReport,
-)
-from gateway.uncancelled import to_the_end
+from gateway.profiles import MILLION, EmbeddingProfile, ModelProfile, Price
+from gateway.types import Call, EmbeddingCall, Usage
 
 BYTES_PER_TOKEN = 3  # fewer than tokenizers need for prose, so the estimate is on the safe side
 TOKENS_PER_MESSAGE = 8  # role and separators
@@ -39,8 +27,14 @@ def tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
 
 
-def prompt_tokens(call: Call) -> int:
-    return sum(tokens(message.content) + TOKENS_PER_MESSAGE for message in call.messages)
+def bound(text: str) -> int:
+    """More than any tokenizer makes of it: its bytes."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def prompt_tokens(call: Call, count: Callable[[str], int] = tokens) -> int:
+    """What the model reads, as `count` has it: estimated, or by its bound."""
+    return sum(count(message.content) + TOKENS_PER_MESSAGE for message in call.messages)
 
 
 def estimated_usage(call: Call, text: str) -> Usage:
@@ -48,94 +42,53 @@ def estimated_usage(call: Call, text: str) -> Usage:
     return Usage(input_tokens=prompt_tokens(call), output_tokens=tokens(text), estimated=True)
 
 
-def most(call: Call, profile: ModelProfile) -> Decimal:
-    """The most that the call can cost with this model, in US dollars. Raises `UnpricedModel`."""
+def most(call: Call, profile: ModelProfile, max_tokens: int | None = None) -> Decimal:
+    """The most that the call can cost with this model, in US dollars; with `max_tokens` of output
+    instead of what it asks for, if given. Raises `UnpricedModel`."""
+    asked = output_limit(call, profile)
+    output = asked if max_tokens is None else min(max_tokens, asked)
+    usage = replace(_reading(call, profile), output_tokens=output)
+    return price_of(profile).cost(usage).quantize(PLACES, ROUND_UP)
+
+
+def affordable(amount: Decimal, call: Call, profile: ModelProfile) -> int:
+    """How many tokens of output `amount` pays for beside the prompt, at most what the call asks for."""
+    asked, price = output_limit(call, profile), price_of(profile)
+    if not price.output:
+        return asked
+    left = amount - price.cost(_reading(call, profile))
+    return max(0, min(asked, int((left * MILLION / price.output).to_integral_value(ROUND_DOWN))))
+
+
+def output_limit(call: Call, profile: ModelProfile) -> int:
+    """Tokens that the call asks for, as far as the model can write them."""
+    return min(call.options.max_tokens, profile.max_output) if profile.max_output else call.options.max_tokens
+
+
+def price_of(profile: ModelProfile | EmbeddingProfile) -> Price:
+    """Raises `UnpricedModel` (B5)."""
     if profile.price is None:
         raise UnpricedModel(f"{profile.id} has no price in the profiles: a budget cannot hold it")
-    output = min(call.options.max_tokens, profile.max_output) if profile.max_output else call.options.max_tokens
-    usage = Usage(input_tokens=min(prompt_tokens(call), profile.context or 2**31), output_tokens=output)
-    return profile.price.cost(usage).quantize(PLACES, ROUND_UP)
+    return profile.price
 
 
-def most_embedding(call: EmbeddingCall, profile: EmbeddingProfile) -> Decimal:
-    """The same for an embedding. Raises `UnpricedModel`."""
-    if profile.price is None:
-        raise UnpricedModel(f"{profile.id} has no price in the profiles: a budget cannot hold it")
-    usage = Usage(input_tokens=sum(min(tokens(text) + 2, profile.max_tokens) for text in call.texts))
-    return profile.price.cost(usage).quantize(PLACES, ROUND_UP)
-
-
-def embedding_cost(profile: EmbeddingProfile, usage: Usage) -> Decimal:
-    """What an embedding cost, in US dollars."""
+def cost(profile: ModelProfile | EmbeddingProfile, usage: Usage) -> Decimal:
+    """What it cost, in US dollars."""
     return profile.price.cost(usage).quantize(PLACES, ROUND_UP) if profile.price else Decimal(0)
 
 
-class Budgeted:
-    """Holds the money before the first event, and counts what the call spends.
-
-    The booking itself is left to the transaction that writes the audit record: money and record
-    are committed together, so no crash can separate them.
-    """
-
-    def __init__(self, inner: Streaming, candidates: Sequence[ModelProfile]) -> None:
-        self._inner = inner
-        self._candidates = candidates
-
-    async def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
-        amount = max(most(call, profile) for profile in self._candidates)
-        # The lease outlives the call, so that no call is swept while it runs.
-        seconds = max(configured().reservation_seconds, call.options.total_timeout * len(self._candidates) + 60)
-        await to_the_end(
-            in_database(reserve, call.caller, call.id, amount, writer.frozen_completion(call), seconds=seconds)
-        )
-        trace.mark("reserved")
-        meter = Meter(call, trace, self._candidates)
-        try:
-            async with aclosing(self._inner.stream(call, trace)) as events:
-                async for event in events:
-                    meter.note(event)
-                    yield event
-        finally:
-            meter.close()
+def most_embedding(call: EmbeddingCall, profile: EmbeddingProfile) -> Decimal:
+    """The most that an embedding can cost. Raises `UnpricedModel`."""
+    usage = Usage(input_tokens=sum(min(bound(text) + 2, profile.max_tokens) for text in call.texts))
+    return price_of(profile).cost(usage).quantize(PLACES, ROUND_UP)
 
 
-class Meter:
-    """Adds up what a call spends, pieces that were retracted included, into its trace."""
+def estimated_embedding(call: EmbeddingCall, profile: EmbeddingProfile) -> Usage:
+    """What we book of an embedding that we broke off."""
+    read = sum(min(tokens(text) + 2, profile.max_tokens) for text in call.texts)
+    return Usage(input_tokens=read, estimated=True)
 
-    def __init__(self, call: Call, trace: Trace, candidates: Sequence[ModelProfile]) -> None:
-        self._call, self._trace = call, trace
-        self._profiles = {profile.id: profile for profile in candidates}
-        self._only = candidates[0] if len(candidates) == 1 else None
-        self._pieces: list[str] = []
-        self._model = ""
-        self._reported: Usage | None = None
-        self._lost = Decimal(0)
 
-    def note(self, event: StreamEvent) -> None:
-        if isinstance(event, Retracted):
-            self._lost += self._cost(self._used())
-            self._pieces.clear()
-            self._reported = None
-            return
-        self._model = self._trace.model
-        if isinstance(event, TextDelta):
-            self._pieces.append(event.text)
-        elif isinstance(event, ToolCallDelta):
-            self._pieces.append(event.name + event.arguments)
-        elif isinstance(event, UsageReport):
-            self._reported = event.usage
-
-    def close(self) -> None:
-        self._trace.usage = self._used()
-        self._trace.cost = self._lost + self._cost(self._trace.usage)
-
-    def _used(self) -> Usage:
-        if self._reported is not None:
-            return self._reported
-        return estimated_usage(self._call, "".join(self._pieces)) if self._pieces else Usage()
-
-    def _cost(self, usage: Usage) -> Decimal:
-        profile = self._profiles.get(self._model) or self._only
-        if profile is None or profile.price is None:
-            return Decimal(0)
-        return profile.price.cost(usage).quantize(PLACES, ROUND_UP)
+def _reading(call: Call, profile: ModelProfile) -> Usage:
+    """The most that the prompt alone can be billed as."""
+    return Usage(input_tokens=min(prompt_tokens(call, bound), profile.context or 2**31))

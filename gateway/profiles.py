@@ -36,10 +36,11 @@ class ModelProfile:
     provider calls it. `price` None means that nobody has said: such a model is refused.
     `token_parameter` is the name by which a Chat Completions server takes the output limit;
     `temperature` False marks models that refuse the parameter, `generates` False those that only
-    quote their sources. `reasoning` is the effort to ask for, "none" to switch it off, empty to say
-    nothing of it. `operators` marks the model of the operator's own server, whose name, context and
-    price the settings give. `first_token_timeout` is the least to wait for a model that reads a
-    prompt slowly, in seconds."""
+    use words of their sources, and of these `quotes` those that answer with whole sentences.
+    `reasoning` is the effort to ask for, "none" to switch it off, empty to say nothing of it.
+    `operators` marks the model of the operator's own server, whose name, context and price the
+    settings give. `first_token_timeout` is the least to wait for a model that reads a prompt slowly,
+    in seconds."""
 
     id: str
     provider: str
@@ -52,6 +53,7 @@ class ModelProfile:
     json_schema: bool = False
     temperature: bool = True
     generates: bool = True
+    quotes: bool = False
     reasoning: str = ""
     operators: bool = False
     first_token_timeout: float = 0.0

@@ -49,6 +49,12 @@ def _extractive(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     return ExtractiveProvider(profile, settings.embed)
 
 
+def _template(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.template import TemplateProvider
+
+    return TemplateProvider(profile)
+
+
 def _openai(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.openai import openai_provider
 
@@ -75,6 +81,7 @@ def _sentence_transformers(profile: EmbeddingProfile) -> EmbeddingProvider:
 
 ADAPTERS: dict[str, Callable[[ModelProfile, ProviderSettings], Provider]] = {
     "extractive": _extractive,
+    "template": _template,
     "openai": _openai,
     "anthropic": _anthropic,
     "compatible": _compatible,

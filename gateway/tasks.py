@@ -5,10 +5,35 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from gateway import budgets
+from accounts.models import Tenant
+from gateway import alerts, budgets
+from gateway.audit import retention, timestamps
+from gateway.limits import store
 
 
 @shared_task(name="gateway.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
     """Ends the calls whose process died: money back, and a record that says so. May run twice."""
+    store.forget_full()
     return budgets.sweep(timezone.now())
+
+
+@shared_task(name="gateway.expire")  # type: ignore[untyped-decorator]
+def expire() -> int:
+    """Lets go of the audit texts that are older than their tenant's policy. May run twice."""
+    return retention.expire_all(timezone.now())
+
+
+@shared_task(name="gateway.timestamp")  # type: ignore[untyped-decorator]
+def timestamp() -> int:
+    """Has the heads of the chains confirmed, where an authority is configured; says how many. May
+    run twice. Raises `TimestampFailed`, and the next run makes up for it."""
+    if not timestamps.wanted():
+        return 0
+    return sum(timestamps.stamp(tenant_id) is not None for tenant_id in Tenant.objects.values_list("pk", flat=True))
+
+
+@shared_task(name="gateway.send_alerts")  # type: ignore[untyped-decorator]
+def send_alerts() -> int:
+    """Tells admins of budgets that reached a threshold. May run twice."""
+    return alerts.send_due()

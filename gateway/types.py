@@ -41,6 +41,14 @@ class FinishReason(StrEnum):
     ERROR = "error"  # it broke before it ended
 
 
+class Degraded(StrEnum):
+    """What stands in for the answer of a language model when none could be reached."""
+
+    NO = ""  # nothing: the answer is as it was meant to be
+    QUOTES = "quotes"  # sentences of the sources
+    POINTERS = "pointers"  # no answer, but the names of the sources
+
+
 @dataclass(frozen=True)
 class Message:
     """One turn. System messages come first; providers that want them apart lift them out."""
@@ -74,7 +82,8 @@ class Options:
     """How to call. `model` is a profile's id and overrides the route that `task` would take.
 
     Timeouts are in seconds: until connected, until the first event, between two events, and
-    for the whole call.
+    for the whole call. `hedge_after` seconds without a word, the next candidate is asked as well;
+    0 means never.
     """
 
     task: Task = Task.ANSWER
@@ -85,11 +94,14 @@ class Options:
     first_token_timeout: float = 30.0
     stall_timeout: float = 20.0
     total_timeout: float = 180.0
+    hedge_after: float = 0.0
 
 
 @dataclass(frozen=True)
 class Caller:
-    """On whose behalf, and why. Ids are those of `accounts`."""
+    """On whose behalf, and why. Ids are those of `accounts`; `api_key_id` is empty without a key.
+    `subject_id` is the person whose words the text holds, where that is not the user: its record is
+    erased with theirs."""
 
     tenant_id: int
     user_id: int | None = None
@@ -97,12 +109,15 @@ class Caller:
     purpose: str = "answer"
     classification: Classification = Classification.PUBLIC
     conversation_id: str = ""
+    api_key_id: str = ""
+    subject_id: int | None = None
 
 
 @dataclass(frozen=True)
 class Call:
     """A request for a completion. `sources` are data for the audit record and for the
-    extractive provider; what a language model reads of them stands in `messages`."""
+    extractive provider; what a language model reads of them stands in `messages`. `replay_of` is
+    the id of the audited call that this one repeats."""
 
     caller: Caller
     messages: tuple[Message, ...]
@@ -110,6 +125,7 @@ class Call:
     sources: tuple[Source, ...] = ()
     question: str = ""
     prompt_version: str = ""
+    replay_of: uuid.UUID | None = None
     id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 
@@ -198,7 +214,8 @@ class Verdict:
 @dataclass
 class Trace:
     """The notebook of one call: each wrapper writes down what only it knows, and the audit
-    reads it at the end. The one mutable value here, owned by one call."""
+    reads it at the end. The one mutable value here, owned by one call. `policy_version` is the
+    routing policy's that chose the model; `redaction` counts what was taken out, by type."""
 
     provider: str = ""
     model: str = ""
@@ -212,7 +229,10 @@ class Trace:
     error_code: str = ""
     verdict: Verdict = Verdict()
     marks: dict[str, float] = field(default_factory=dict)
+    policy_version: str = ""
+    redaction: dict[str, int] = field(default_factory=dict)
     audit_id: str = ""
+    degraded: Degraded = Degraded.NO
 
     def mark(self, name: str) -> None:
         """Notes that `name` happens now; the first time counts."""

@@ -22,6 +22,7 @@ from accounts.models import Membership, Role, Tenant, User
 from accounts.permissions import Actor, actor_for
 from accounts.tenancy import tenant_scope
 from config.postgres.embedded import create_database, drop_database, socket_folder
+from gateway.breaker import circuit
 from tests.environment import DATA
 
 PASSWORD = "correct-horse-battery"
@@ -31,6 +32,10 @@ KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 def pytest_configure() -> None:
     """Most tests sign somebody in. Four passwords hashed as in production take longer than the test."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--audit-mutations", type=int, default=150, help="how many mutations of the audit log to try")
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ def live_db(
     audit's anchors go with them. Whoever keeps a connection is found at its own test, not where the
     pool runs dry a hundred tests later: work in a thread goes through `in_database`."""
     monkeypatch.setattr(settings, "GATEWAY", dataclasses.replace(settings.GATEWAY, data_dir=tmp_path))
+    circuit.forget()
     with django_db_blocker.unblock():
         yield database
         connections["default"].close()

@@ -15,11 +15,11 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.admin_site import TenantScopedAdmin
-from accounts.models import ApiKey, Tenant
+from accounts.models import ApiKey, Tenant, TenantModel
 from accounts.tenancy import tenant_scope
 from assistant.models import Conversation, Feedback, Message
 from config.api import api
-from gateway.models import AuditRecord, Budget
+from gateway.models import AlertWebhook, AuditPolicy, AuditRecord, Budget
 from knowledge.models import Document, Source
 from tests.conftest import PASSWORD, Cast
 from tests.gateway.test_audit import write
@@ -48,7 +48,11 @@ def pages(patterns: Any, above: str = "") -> list[str]:
 
 
 PAGES = pages(get_resolver().url_patterns)
-TENANTS_RECORDS = [model for model, each in admin.site._registry.items() if isinstance(each, TenantScopedAdmin)]
+TENANTS_RECORDS = [
+    model
+    for model, each in admin.site._registry.items()
+    if isinstance(each, TenantScopedAdmin) and issubclass(model, (Tenant, TenantModel))
+]
 
 
 @pytest.fixture
@@ -64,6 +68,8 @@ def ids(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         source = Source.objects.create(tenant=cast.acme, name="Lamps")
         document = Document.objects.create(tenant=cast.acme, source=source, external_id="lamp", title="Lamps")
         Budget.objects.create(tenant=cast.acme, limit=20)
+        AlertWebhook.objects.create(tenant=cast.acme, url="https://hooks.example.com/lamps")
+        AuditPolicy.objects.create(tenant=cast.acme, days=365)
         ApiKey.issue(tenant=cast.acme, owner=cast.adam, name="CRM", scopes=["ask"])
     write(cast)
     return {

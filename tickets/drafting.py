@@ -198,6 +198,8 @@ def _request(ticket: Ticket, asker: Actor | None) -> Request:
         purpose="draft",
         classification=Classification.PERSONAL,
         conversation_id=str(ticket.conversation_id or ""),
+        subject_id=ticket.requester_id,
+        api_key_id=asker.api_key_id if asker is not None else "",
     )
     customer = Actor(tenant.pk, tenant.slug, ticket.requester_id, "", Role.CUSTOMER)
     return Request(question, caller, tenant.name, customer.visibilities, history, task=Task.DRAFT)

@@ -60,6 +60,11 @@ class ShownDraft:
     doubtful: int
 
     @property
+    def degraded(self) -> bool:
+        """Whether no language model could be reached for it."""
+        return self.draft is not None and bool(self.draft.answer.get("degraded"))
+
+    @property
     def key(self) -> str:
         """Changes whenever there is something new to show."""
         return f"{self.draft.pk}:{self.state}" if self.draft is not None else self.state

@@ -21,11 +21,12 @@ from assistant.models import Citation, Conversation, Message, Status
 from assistant.pipeline.compose import Outcome, Request, compose
 from assistant.pipeline.guard import guard
 from assistant.pipeline.prompt import HISTORY_TURNS, Turn
-from gateway.errors import BudgetExceeded, GatewayError
+from gateway.errors import BudgetExceeded, GatewayError, LimitExceeded
 from gateway.types import Caller, Classification
 
 FAILURES = {
     BudgetExceeded.code: gettext_noop("The budget for answers is used up for now. A person can still help."),
+    LimitExceeded.code: gettext_noop("Too many questions are being answered at this moment. Try again in a minute."),
 }
 UNAVAILABLE = gettext_noop("No answer could be written just now. Your question is saved; try again, or ask a person.")
 
@@ -60,7 +61,13 @@ async def answer(ask: Ask) -> AsyncGenerator[Event, None]:
     tenant_id = ask.actor.tenant_id
     begun = await in_tenant(tenant_id, begin, ask, question)
     caller = Caller(
-        tenant_id, ask.actor.user_id, ask.actor.label, "answer", Classification.PERSONAL, begun.conversation_id
+        tenant_id,
+        ask.actor.user_id,
+        ask.actor.label,
+        "answer",
+        Classification.PERSONAL,
+        begun.conversation_id,
+        ask.actor.api_key_id,
     )
     request = Request(question, caller, begun.tenant_name, ask.actor.visibilities, begun.history, model=ask.model)
     outcome = Outcome(question)

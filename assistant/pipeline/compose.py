@@ -20,6 +20,7 @@ from gateway import client
 from gateway.types import (
     Call,
     Caller,
+    Degraded,
     EmbeddingCall,
     FinishReason,
     Options,
@@ -88,6 +89,7 @@ class Outcome:
             "nearest": _nearest(self.nearest),
             "provider": self.trace.provider,
             "model": self.trace.model,
+            "degraded": self.trace.degraded.value,
             "usage": {
                 "input_tokens": usage.input_tokens,
                 "output_tokens": usage.output_tokens,
@@ -198,6 +200,8 @@ def _conclude(outcome: Outcome) -> None:
     outcome.status = "answered"
     if outcome.reason == leak.CODE:
         outcome.status, outcome.sentences = "abstained", []
+    elif outcome.trace.degraded == Degraded.POINTERS:
+        outcome.status, outcome.reason, outcome.sentences = "abstained", "no_model_reached", []
     elif abstain.says_unknown(said):
         outcome.status, outcome.reason, outcome.sentences = "abstained", "model_does_not_know", []
     elif not any(sentence.supported and sentence.markers for sentence in outcome.sentences):
@@ -216,6 +220,7 @@ def _verdict(outcome: Outcome, injection_score: float, dropped: list[int]) -> Ve
         "unknown_ids_dropped": dropped,
         "injection_score": injection_score,
         "reason": outcome.reason,
+        "degraded": outcome.trace.degraded.value,
     }
     return Verdict(name, detail)
 

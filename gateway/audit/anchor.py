@@ -1,37 +1,44 @@
-"""The head of each chain, kept outside the database: `<data_dir>/audit-anchor/<tenant_id>.json`.
+"""The head of each chain, kept outside the database: `<data_dir>/audit-anchor/<tenant_id>.json`, signed.
 
 Whoever can rewrite the tables can cut the tail and set the head row back; the anchor still knows
 the last record. It only moves forward. It also remembers the MACs of its last records: when a
 number is given out a second time with another MAC, somebody cut the tail and went on, and that
-stays noted in the file.
+stays noted in the file. And it remembers who was erased, so that a restored backup does not bring
+them back unnoticed.
 
-Does not catch: somebody who can write to both the database and this folder. Web and worker
-processes on several machines must share the folder (or ship it to storage that cannot be
-overwritten).
+Each record carries the number that its writer knew to be anchored, so an older anchor that was put
+back is found by the records after it.
+
+Does not catch: somebody who can write to the database and this folder, and puts back both as they
+once were. A copy elsewhere does: an export, a timestamp, the checkpoint on other storage. Web and
+worker processes on several machines must share the folder.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.audit import signed
 from gateway.conf import configured
+from gateway.types import JSON
 
+KIND = "anchor"
 REMEMBERED = 64
+
+_known: dict[Path, int] = {}
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """The newest record that was committed, and the first number found twice, or None."""
+    """The newest record that was committed; the first number found twice, or None; the MACs that
+    are remembered; the subjects that were erased."""
 
     sequence: int
     mac: str
     conflict: int | None = None
+    recent: dict[int, str] = field(default_factory=dict)
+    erased: frozenset[str] = frozenset()
 
 
 def folder() -> Path:
@@ -39,13 +46,19 @@ def folder() -> Path:
 
 
 def read(tenant_id: int) -> Anchor | None:
-    """The anchor, or None where none was ever written. Raises `ValueError` on a damaged file."""
+    """The anchor, or None where none was ever written. Raises `ValueError` on a damaged or forged file."""
     path = _path(tenant_id)
     if not path.exists():
         return None
-    recent, conflict = _load(path)
+    data = signed.read(path, KIND, tenant_id)
+    recent = {int(number): str(mac) for number, mac in data["recent"].items()}
     last = max(recent)
-    return Anchor(last, recent[last], conflict)
+    return Anchor(last, recent[last], data["conflict"], recent, frozenset(data["erased"]))
+
+
+def known(tenant_id: int) -> int:
+    """A number that this process has seen in the anchor, or 0. Costs nothing."""
+    return _known.get(_path(tenant_id), 0)
 
 
 def tenants() -> list[int]:
@@ -56,42 +69,35 @@ def tenants() -> list[int]:
 
 
 def advance(tenant_id: int, sequence: int, mac: str) -> None:
-    """Notes a committed record. Records may arrive out of order, from several processes."""
-    with _locked(tenant_id) as path:
-        recent, conflict = _load(path) if path.exists() else ({}, None)
+    """Notes a committed record. Records may arrive out of order, from several processes. Raises
+    `ValueError` on a damaged file, which is left as it is for `verify` to find."""
+    path = _path(tenant_id)
+    with signed.locked(path):
+        before = read(tenant_id)
+        recent = dict(before.recent) if before else {}
+        conflict = before.conflict if before else None
         if recent and sequence <= max(recent) - REMEMBERED:
             return
         if recent.setdefault(sequence, mac) != mac:
             conflict = sequence if conflict is None else min(conflict, sequence)
-        kept = dict(sorted(recent.items())[-REMEMBERED:])
-        _store(path, {"tenant": tenant_id, "recent": kept, "conflict": conflict})
+        _write(tenant_id, recent, conflict, before.erased if before else frozenset())
+
+
+def note_erased(tenant_id: int, subject_id: str) -> None:
+    """Notes that a subject's key was destroyed. Its record has been anchored before."""
+    path = _path(tenant_id)
+    with signed.locked(path):
+        before = read(tenant_id)
+        if before is not None:
+            _write(tenant_id, before.recent, before.conflict, before.erased | {subject_id})
+
+
+def _write(tenant_id: int, recent: dict[int, str], conflict: int | None, erased: frozenset[str]) -> None:
+    kept = dict(sorted(recent.items())[-REMEMBERED:])
+    data: JSON = {"recent": {str(number): mac for number, mac in kept.items()}, "conflict": conflict}
+    signed.write(_path(tenant_id), KIND, tenant_id, {**data, "erased": sorted(erased)})
+    _known[_path(tenant_id)] = max(kept)
 
 
 def _path(tenant_id: int) -> Path:
     return folder() / f"{tenant_id}.json"
-
-
-def _load(path: Path) -> tuple[dict[int, str], int | None]:
-    data = json.loads(path.read_text())
-    recent = {int(number): str(mac) for number, mac in data["recent"].items()}
-    if not recent:
-        raise ValueError(f"{path.name} holds no record")
-    return recent, data["conflict"]
-
-
-def _store(path: Path, data: object) -> None:
-    fresh = path.with_suffix(".new")
-    with fresh.open("w") as file:
-        json.dump(data, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
-
-
-@contextmanager
-def _locked(tenant_id: int) -> Iterator[Path]:
-    path = _path(tenant_id)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield path

@@ -2,7 +2,7 @@
 
 `mac = HMAC-SHA256(tenant's key, canonical JSON of every field but mac)`. The sequence number and
 the predecessor's MAC are among the fields, so one MAC vouches for all records before it. The key
-is derived per tenant, so a record of one tenant never passes for another's.
+is derived per tenant (`keys`), so a record of one tenant never passes for another's.
 
 Does not catch: somebody who holds the audit key and can write to the database and the anchor.
 """
@@ -14,10 +14,11 @@ import hmac
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from gateway.models import AuditRecord
 
@@ -46,15 +47,7 @@ def clean(value: Any) -> Any:
 
 def canonical(value: Any) -> str:
     """One text for one value: sorted keys, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def tenant_key(secret: str, tenant_id: int) -> bytes:
-    return hmac.digest(secret.encode(), f"citedesk.audit.{tenant_id}".encode(), "sha256")
-
-
-def content_digest(salt: str, body: str) -> str:
-    return hashlib.sha256(f"{salt}\n{body}".encode()).hexdigest()
+    return ENCODER.encode(value)
 
 
 def inputs_digest(texts: Iterable[str]) -> str:
@@ -67,17 +60,24 @@ def inputs_digest(texts: Iterable[str]) -> str:
     return whole.hexdigest()
 
 
-def record_mac(record: AuditRecord, key: bytes) -> str:
-    """The MAC that the record should carry, over its fields as they are now."""
-    fields = {name: _plain(getattr(record, name)) for name in METADATA}
-    return hmac.new(key, canonical(fields).encode(), "sha256").hexdigest()
+def fields_of(record: AuditRecord) -> dict[str, Any]:
+    """What the record's MAC is made of, by name."""
+    return {name: getattr(record, name) for name in METADATA}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return str(value.quantize(COST_PLACES))
+def mac_of(fields: Mapping[str, Any], key: bytes) -> str:
+    """The MAC that a record with these fields should carry."""
+    return hmac.digest(key, canonical(fields).encode(), "sha256").hex()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, UUID):
+        return str(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="microseconds")
-    if isinstance(value, str | int | dict | list) or value is None:
-        return value
-    return str(value)
+    if isinstance(value, Decimal):
+        return str(value.quantize(COST_PLACES))
+    raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)

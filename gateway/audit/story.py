@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
-from gateway.audit.chain import tenant_key
-from gateway.audit.verify import Failure, end_fault, record_fault
-from gateway.conf import configured
+from gateway.audit.chain import fields_of
+from gateway.audit.compare import Comparison, compare
+from gateway.audit.ledger import Fault, Ledger
+from gateway.audit.texts import text_of, who
+from gateway.audit.verify import Failure, end_fault
 from gateway.models import AuditContent, AuditRecord
 from gateway.types import JSON
 
@@ -33,7 +35,7 @@ class Seal:
     """Whether this record is as it was written, its place in the chain, and the chain's end.
     `fault` is (code, detail) or None; `linked` is None for the first record."""
 
-    fault: tuple[str, str] | None
+    fault: Fault | None
     previous: AuditRecord | None
     linked: bool | None
     end: Failure | None
@@ -41,21 +43,27 @@ class Seal:
 
 @dataclass(frozen=True)
 class Story:
+    """`text` says what became of the text, as in `texts.text_of`. A replay has a `comparison`."""
+
     record: AuditRecord
+    who: str
+    text: str
     content: JSON
     sources: list[JSON]
     verdict: str
     bars: list[Bar]
     seal: Seal
+    comparison: Comparison | None
 
 
 def tell(record: AuditRecord) -> Story:
     """All that the page shows. Runs in a scope that sees the record's tenant."""
-    stored: AuditContent | None = getattr(record, "content", None)
-    content = stored.data if stored else {}
-    sources = [{**source, "href": _safe(source.get("url", ""))} for source in content.get("sources", [])]
+    ledger = Ledger(record.tenant_id)
+    text, content = text_of(record, ledger)
+    sources = [{**source, "href": _safe(source.get("url", ""))} for source in content.get("sources", record.sources)]
     detail = json.dumps(content.get("verdict", {}).get("detail", {}), indent=2, ensure_ascii=False)
-    return Story(record, content, sources, detail, waterfall(record.timings), _seal(record))
+    bars = waterfall(record.timings)
+    return Story(record, who(record), text, content, sources, detail, bars, _seal(record, ledger), compare(record))
 
 
 def waterfall(timings: dict[str, float]) -> list[Bar]:
@@ -78,8 +86,9 @@ def waterfall(timings: dict[str, float]) -> list[Bar]:
     ]
 
 
-def _seal(record: AuditRecord) -> Seal:
-    fault = record_fault(record, tenant_key(configured().audit_key, record.tenant_id))
+def _seal(record: AuditRecord, ledger: Ledger) -> Seal:
+    stored: AuditContent | None = getattr(record, "content", None)
+    fault = ledger.fault(fields_of(record), record.mac, bytes(stored.body) if stored else None)
     chain = AuditRecord.objects.filter(tenant_id=record.tenant_id)
     previous: AuditRecord | None = chain.filter(sequence=record.sequence - 1).first()
     linked = None if record.sequence == 1 else previous is not None and previous.mac == record.previous_mac

@@ -1,40 +1,84 @@
-"""Appends to the audit log: one record per call, whatever became of the call.
+"""Appends to the audit log: one record per call, whatever became of the call, and one for each thing
+that is done to the log itself.
 
 The tenant's head row is the queue: the statement that raises its number also locks it until the
-commit, so writers come one after the other and the chain cannot fork (A3).
+commit, so writers come one after the other and the chain cannot fork (A3). Two statements append a
+record; a person's first takes a third.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import secrets
-from functools import partial
+import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from gateway.audit import anchor
-from gateway.audit.chain import COST_PLACES, canonical, clean, content_digest, inputs_digest, record_mac, tenant_key
+from gateway.audit import anchor, keys, subjects
+from gateway.audit.chain import COST_PLACES, canonical, clean, fields_of, inputs_digest, mac_of
 from gateway.conf import configured
-from gateway.models import AuditContent, AuditHead, AuditRecord
+from gateway.models import AuditRecord
 from gateway.types import JSON, Call, Caller, Classification, EmbeddingCall, Task, Trace
 
 NEXT = """
-INSERT INTO gateway_audithead AS head (tenant_id, sequence, mac) VALUES (%s, 1, '')
-ON CONFLICT (tenant_id) DO UPDATE SET sequence = head.sequence + 1
-RETURNING sequence, mac
+WITH head AS (
+    INSERT INTO gateway_audithead AS head (tenant_id, sequence, mac) VALUES (%s, 1, '')
+    ON CONFLICT (tenant_id) DO UPDATE SET sequence = head.sequence + 1
+    RETURNING sequence, mac
+)
+SELECT head.sequence, head.mac, person.id, person.user_id, person.wrapped
+FROM head LEFT JOIN gateway_auditsubject AS person ON person.tenant_id = %s AND ({people})
 """
+APPEND = """
+WITH record AS (INSERT INTO gateway_auditrecord ({columns}) VALUES ({values})){content}
+UPDATE gateway_audithead SET mac = %s WHERE tenant_id = %s
+"""
+CONTENT = """,
+content AS (INSERT INTO gateway_auditcontent (record_id, tenant_id, body) VALUES (%s, %s, %s))"""
+SOURCE = ("document", "version", "start", "end")
 MAX_INTEGER = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something done to the log itself; `detail` names no person."""
+
+    kind: AuditRecord.Kind
+    actor_id: int | None
+    detail: JSON
 
 
 def append(tenant_id: int, frozen: JSON, trace: Trace) -> AuditRecord:
     """Appends the record of a frozen call and what became of it. Runs in the tenant's scope."""
     caller = Caller(**{**frozen["caller"], "classification": Classification(frozen["caller"]["classification"])})
     record = _record(tenant_id, caller, frozen["id"], trace)
+    subject = caller.user_id if caller.subject_id is None else caller.subject_id
     if frozen["kind"] == AuditRecord.Kind.EMBEDDING:
-        return _append_embedding(record, frozen)
-    return _append_completion(record, frozen, trace)
+        record.kind, record.task, record.inputs = AuditRecord.Kind.EMBEDDING, Task.EMBED, frozen["texts"]
+        return _append(record, caller.user_id, subject, digest=frozen["digest"])
+    record.kind, record.task = AuditRecord.Kind.COMPLETION, _fit(frozen["options"]["task"], 20)
+    record.prompt_version, record.inputs = _fit(frozen["prompt_version"], 40), len(frozen["messages"])
+    record.sources = clean([{name: each[name] for name in SOURCE} for each in frozen["sources"]])
+    record.verdict = _fit(trace.verdict.name, 20)
+    record.replay_of = uuid.UUID(frozen["replay_of"]) if frozen["replay_of"] else None
+    return _append(record, caller.user_id, subject, text=_text(caller, subject, frozen, trace))
+
+
+def append_event(tenant_id: int, event: Event) -> AuditRecord:
+    """Appends the record of an erasure or of retention. Runs in the tenant's scope."""
+    record = AuditRecord(
+        id=uuid.uuid4(),
+        tenant_id=tenant_id,
+        at=timezone.now(),
+        kind=event.kind,
+        purpose=event.kind.value,
+        classification=Classification.INTERNAL.value,
+        cost=COST_PLACES * 0,
+        detail=clean(event.detail),
+    )
+    return _append(record, event.actor_id, event.actor_id)
 
 
 def frozen_completion(call: Call) -> JSON:
@@ -48,6 +92,7 @@ def frozen_completion(call: Call) -> JSON:
         "options": dataclasses.asdict(call.options),
         "sources": [dataclasses.asdict(source) for source in call.sources],
         "prompt_version": call.prompt_version,
+        "replay_of": str(call.replay_of or ""),
     }
 
 
@@ -62,41 +107,31 @@ def frozen_embedding(call: EmbeddingCall) -> JSON:
     }
 
 
-def _append_completion(record: AuditRecord, frozen: JSON, trace: Trace) -> AuditRecord:
+def _text(caller: Caller, subject: int | None, frozen: JSON, trace: Trace) -> str:
+    """What is sealed. Another person's name is not sealed with the subject's key: it would outlive
+    its own erasure."""
     parts = {name: frozen[name] for name in ("question", "messages", "options", "sources")}
     verdict = {"name": trace.verdict.name, "detail": trace.verdict.detail}
-    body = canonical(clean({**parts, "answer": trace.text, "tool_calls": trace.tool_calls, "verdict": verdict}))
-    salt = secrets.token_hex(16)
-    record.kind, record.task = AuditRecord.Kind.COMPLETION, _fit(frozen["options"]["task"], 20)
-    record.prompt_version, record.inputs = _fit(frozen["prompt_version"], 40), len(frozen["messages"])
-    record.verdict = _fit(trace.verdict.name, 20)
-    record.content_digest = content_digest(salt, body)
-    _append(record)
-    AuditContent(record=record, tenant_id=record.tenant_id, salt=salt, body=body).save(force_insert=True)
-    return record
-
-
-def _append_embedding(record: AuditRecord, frozen: JSON) -> AuditRecord:
-    record.kind, record.task = AuditRecord.Kind.EMBEDDING, Task.EMBED
-    record.inputs, record.content_digest = frozen["texts"], frozen["digest"]
-    _append(record)
-    return record
+    user = caller.user_label if subject == caller.user_id else ""
+    return canonical(
+        clean({**parts, "user": user, "answer": trace.text, "tool_calls": trace.tool_calls, "verdict": verdict})
+    )
 
 
 def _record(tenant_id: int, caller: Caller, call_id: str, trace: Trace) -> AuditRecord:
     usage = trace.usage
     return AuditRecord(
-        id=call_id,
+        id=uuid.UUID(call_id),
         tenant_id=tenant_id,
         at=timezone.now(),
         purpose=_fit(caller.purpose, 40),
         classification=_fit(caller.classification, 20),
-        user_id=caller.user_id,
-        user_label=_fit(caller.user_label, 200),
         conversation_id=_fit(caller.conversation_id, 64),
         provider=_fit(trace.provider, 40),
         model=_fit(trace.model, 120),
         model_version=_fit(trace.model_version, 120),
+        policy_version=_fit(trace.policy_version, 40),
+        redaction=clean(trace.redaction),
         input_tokens=min(usage.input_tokens, MAX_INTEGER),
         output_tokens=min(usage.output_tokens, MAX_INTEGER),
         cached_tokens=min(usage.cached_tokens, MAX_INTEGER),
@@ -123,15 +158,40 @@ def timings(trace: Trace) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _append(record: AuditRecord) -> None:
-    key = tenant_key(configured().audit_key, record.tenant_id)
+def _append(
+    record: AuditRecord, actor: int | None, subject: int | None, *, text: str | None = None, digest: str = ""
+) -> AuditRecord:
+    tenant_id = record.tenant_id
     with transaction.atomic(savepoint=False), connection.cursor() as cursor:
-        cursor.execute(NEXT, [record.tenant_id])
-        record.sequence, record.previous_mac = cursor.fetchone()
-        record.mac = record_mac(record, key)
-        record.save(force_insert=True)
-        AuditHead.objects.filter(tenant_id=record.tenant_id).update(mac=record.mac)
-        transaction.on_commit(partial(anchor.advance, record.tenant_id, record.sequence, record.mac))
+        condition, parameters = subjects.condition(actor, subject)
+        cursor.execute(NEXT.format(people=condition), [tenant_id, tenant_id, *parameters])
+        rows = cursor.fetchall()
+        record.sequence, record.previous_mac = rows[0][:2]
+        people = subjects.found(tenant_id, [row[2:] for row in rows if row[2]], {actor, subject})
+        record.actor_id, record.subject_id = people[actor].id, people[subject].id
+        sealed = None
+        if text is not None:
+            sealed, record.content_digest = keys.seal(people[subject].key, record.pk, text)
+        elif digest:
+            record.content_digest = keys.keyed_digest(people[subject].key, digest)
+        record.anchored = anchor.known(tenant_id)
+        record.mac = mac_of(fields_of(record), keys.tenant_key(configured().audit_key, tenant_id))
+        _insert(cursor, record, sealed)
+        # An anchor that cannot be written is for `verify` to report, not for the caller to suffer.
+        transaction.on_commit(lambda: anchor.advance(tenant_id, record.sequence, record.mac), robust=True)
+    return record
+
+
+def _insert(cursor: Any, record: AuditRecord, sealed: bytes | None) -> None:
+    columns = AuditRecord._meta.concrete_fields
+    values = [field.get_db_prep_save(getattr(record, field.attname), connection) for field in columns]
+    statement = APPEND.format(
+        columns=", ".join(f'"{field.column}"' for field in columns),
+        values=", ".join(["%s"] * len(columns)),
+        content="" if sealed is None else CONTENT,
+    )
+    content = [] if sealed is None else [record.pk, record.tenant_id, sealed]
+    cursor.execute(statement, [*values, *content, record.mac, record.tenant_id])
 
 
 def _fit(value: Any, limit: int) -> str:

@@ -11,10 +11,8 @@ or a sentence that we know; it is then retried twice.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from gateway.errors import (
@@ -30,6 +28,7 @@ from gateway.errors import (
     RateLimited,
     StreamBroken,
 )
+from gateway.providers.waiting import retry_after
 
 LONGEST_DETAIL = 300
 QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_error", "quota_exceeded"})
@@ -82,7 +81,7 @@ def translate(error: BaseException, secret: str = "") -> ProviderError:
 
 def reported(code: str | None, message: str | None, secret: str = "") -> ProviderError:
     """An error that the provider sent inside a stream that began well (V3)."""
-    return _decide(None, frozenset({code or ""}), message or "", secret, retry_after=None)
+    return _decide(None, frozenset({code or ""}), message or "", secret)
 
 
 def safe(text: str, secret: str) -> str:
@@ -92,26 +91,8 @@ def safe(text: str, secret: str) -> str:
     return KEY_LIKE.sub("[key]", " ".join(text.split()))[:LONGEST_DETAIL]
 
 
-def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
-    """Seconds to wait, from `retry-after-ms` or `Retry-After` as seconds or as a date (V1)."""
-    milliseconds, value = headers.get("retry-after-ms", ""), headers.get("retry-after", "").strip()
-    if _number(milliseconds) is not None:
-        return max(0.0, (_number(milliseconds) or 0.0) / 1000)
-    if not value or _number(value) is not None:
-        return None if not value else max(0.0, _number(value) or 0.0)
-    try:
-        when = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, when.timestamp() - (time.time() if now is None else now))
-
-
-def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"\s*\d{1,9}(?:\.\d{1,9})?\s*", text) else None
-
-
 def _decide(
-    status: int | None, codes: frozenset[str], message: str, secret: str, *, retry_after: float | None
+    status: int | None, codes: frozenset[str], message: str, secret: str, *, wait: float | None = None
 ) -> ProviderError:
     """The order matters: what the provider says of the cause comes before the status."""
     said = message.lower()
@@ -124,11 +105,11 @@ def _decide(
     if codes & REFUSED:
         return ContentRefused(detail, status=status)
     if codes & RATE or status == 429:
-        return RateLimited(detail, retry_after=retry_after, status=status)
+        return RateLimited(detail, retry_after=wait, status=status)
     if codes & CREDENTIALS or status in {401, 403}:
         return InvalidCredentials(detail, status=status)
     if codes & OVERLOADED or (status is not None and (status >= 500 or status in TRANSIENT)):
-        return Overloaded(detail, status=status)
+        return Overloaded(detail, retry_after=wait, status=status)
     if status is not None and 300 <= status < 400:
         return InvalidRequest(f"{status}: the address redirects, which is never followed with a key", status=status)
     if codes & INVALID or (status is not None and status >= 400):
@@ -142,13 +123,17 @@ def _status(error: Any, secret: str) -> ProviderError:
     codes = frozenset(str(inner[key]) for key in ("code", "type") if isinstance(inner.get(key), str))
     message = inner.get("message")
     status = None if error.status_code == 200 else error.status_code
-    wait = retry_after(error.response.headers)
-    return _decide(status, codes, message if isinstance(message, str) else str(error.message), secret, retry_after=wait)
+    headers = error.response.headers
+    said = message if isinstance(message, str) else str(error.message)
+    decided = _decide(status, codes, said, secret, wait=retry_after(headers))
+    if headers.get("x-should-retry") == "false":
+        decided.retryable = False
+    return decided
 
 
 def _in_stream(error: Any, secret: str) -> ProviderError:
     codes = frozenset(str(each) for each in (error.code, error.type) if each) if hasattr(error, "code") else frozenset()
-    return _decide(None, codes, str(error.message), secret, retry_after=None)
+    return _decide(None, codes, str(error.message), secret)
 
 
 def _timeout(error: BaseException, secret: str) -> ProviderError:

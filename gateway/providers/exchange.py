@@ -12,6 +12,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.errors import InvalidCredentials, ProviderError, StreamBroken
+from gateway.observing import report
 from gateway.providers.errors import translated
 from gateway.types import Call, Finished, StreamEvent, Usage, UsageReport
 
@@ -70,7 +71,7 @@ def http_client() -> httpx2.AsyncClient:
     import httpx2
 
     limits = httpx2.Limits(max_connections=500, max_keepalive_connections=50, keepalive_expiry=30)
-    return httpx2.AsyncClient(follow_redirects=False, limits=limits)
+    return httpx2.AsyncClient(follow_redirects=False, limits=limits, event_hooks={"response": [report]})
 
 
 def timeout(call: Call) -> httpx2.Timeout:

@@ -139,8 +139,12 @@ export class Turn {
       this.prose.lastElementChild.append(sentenceFor(this.base, sentence, citations), " ");
     }
     this.#cards(citations, true);
-    this.element.querySelector(".when-extractive").hidden =
-      answer.provider !== "extractive" || answer.status !== "answered";
+    const answered = answer.status === "answered";
+    const degraded = Boolean(answer.degraded);
+    this.#show(".when-extractive", answer.provider === "extractive" && answered && !degraded);
+    this.#show(".when-quoted-instead", degraded && answered);
+    this.#show(".when-pointed-instead", degraded && !answered);
+    this.#show(".when-searched", !degraded || answered);
     this.#nearest(answer.nearest ?? []);
   }
 
@@ -161,6 +165,10 @@ export class Turn {
       return `[${number}] ${name} ${title.href}`;
     });
     return [text, sources.join("\n")].filter(Boolean).join("\n\n");
+  }
+
+  #show(selector, shown) {
+    this.element.querySelector(selector).hidden = !shown;
   }
 
   #cards(citations, withQuotes) {

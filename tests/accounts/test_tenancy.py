@@ -122,6 +122,15 @@ def test_a_key_of_one_tenant_opens_no_other(cast: Cast) -> None:
     assert actor_for_key(issue(cast), "mallory") is None
 
 
+def test_a_call_by_key_is_known_as_the_keys_own(cast: Cast) -> None:
+    actor = actor_for_key(issue(cast), "acme")
+    with tenant_scope(cast.acme.pk):
+        key = ApiKey.objects.get()
+    assert actor is not None
+    assert (actor.api_key_id, actor.user_id) == (str(key.pk), key.owner_id)
+    assert cast.actor("adam").api_key_id == ""
+
+
 @pytest.mark.threat("T12")
 def test_only_a_digest_of_a_key_is_kept(cast: Cast, live_db: TestDatabase) -> None:
     text = issue(cast)

@@ -16,7 +16,8 @@ import openai
 import pytest
 
 from gateway.errors import InvalidRequest, ProviderError
-from gateway.providers.errors import RULES, retry_after, safe, translate
+from gateway.providers.errors import RULES, safe, translate
+from gateway.providers.waiting import LONGEST_GUESS, retry_after
 
 ROOTS = {"OpenAIError", "AnthropicError"}
 REQUEST = httpx2.Request("POST", "https://provider.example/v1")
@@ -99,10 +100,33 @@ def test_what_is_unknown_is_still_ours() -> None:
         ({"retry-after": "soon"}, None),
         ({"retry-after": "1e400"}, None),
         ({"retry-after": formatdate(0, usegmt=True)}, 0),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1.5s"}, 1.5),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "120ms"}, 0.12),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, LONGEST_GUESS),
+        ({"x-ratelimit-remaining-requests": "7", "x-ratelimit-reset-requests": "2s"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "2s", "retry-after": "1"}, 1),
     ],
 )
 def test_the_wait_is_read_in_each_form(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
+
+
+@pytest.mark.threat("V1")
+@pytest.mark.parametrize("limit", ["requests", "tokens", "input-tokens", "output-tokens"])
+def test_a_limit_that_is_used_up_says_when_it_is_full_again(limit: str) -> None:
+    headers = {
+        "date": "Tue, 24 Nov 2026 10:00:00 GMT",
+        f"anthropic-ratelimit-{limit}-remaining": "0",
+        f"anthropic-ratelimit-{limit}-reset": "2026-11-24T10:00:03Z",
+    }
+    assert retry_after(headers) == 3
+
+
+@pytest.mark.threat("V1", "R11")
+def test_a_clock_of_ours_that_is_wrong_does_no_harm() -> None:
+    headers = {"date": "Tue, 24 Nov 2026 10:00:00 GMT", "retry-after": "Tue, 24 Nov 2026 10:00:07 GMT"}
+    assert retry_after(headers) == 7
 
 
 @pytest.mark.threat("V1")

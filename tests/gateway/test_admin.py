@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -16,20 +15,10 @@ from gateway.admin import AuditRecordAdmin
 from gateway.audit.story import waterfall
 from gateway.models import AuditRecord, Budget
 from tests.conftest import Cast, TestDatabase
+from tests.gateway.conftest import SignIn
 from tests.gateway.test_audit import write
 
 LIST = "/admin/gateway/auditrecord/"
-SignIn = Callable[[str], Client]
-
-
-@pytest.fixture
-def sign_in(cast: Cast) -> SignIn:
-    def client_of(name: str) -> Client:
-        client = Client()
-        client.force_login(getattr(cast, name), backend="allauth.account.auth_backends.AuthenticationBackend")
-        return client
-
-    return client_of
 
 
 def test_an_admin_reads_one_record_as_a_story(cast: Cast, sign_in: SignIn) -> None:
@@ -111,8 +100,19 @@ def test_the_list_shows_totals_and_finds_words_of_an_answer(cast: Cast, sign_in:
 def test_every_filter_works(cast: Cast, sign_in: SignIn) -> None:
     write(cast)
     client = sign_in("ada")
-    for name in ("tenant", "kind", "purpose", "provider", "model", "verdict", "finish_reason", "user__id__exact"):
-        value = {"tenant": cast.acme.pk, "user__id__exact": cast.alice.pk, "kind": "completion"}.get(name, "nothing")
+    for name in (
+        "tenant",
+        "kind",
+        "purpose",
+        "provider",
+        "model",
+        "verdict",
+        "finish_reason",
+        "actor__user__id__exact",
+    ):
+        value = {"tenant": cast.acme.pk, "actor__user__id__exact": cast.alice.pk, "kind": "completion"}.get(
+            name, "nothing"
+        )
         parameter = "kind__exact" if name == "kind" else name
         assert client.get(LIST, {parameter: value}).status_code == 200, name
     assert {"kind", "verdict", "model"} <= {name for name in AuditRecordAdmin.list_filter if isinstance(name, str)}
@@ -125,7 +125,7 @@ def test_a_changed_record_and_a_broken_chain_are_shown_as_such(
     _first, second = write(cast, 2)
     with live_db.superuser() as intruder:
         intruder.execute("SET session_replication_role = replica")
-        intruder.execute("UPDATE gateway_auditrecord SET user_label = 'Bob' WHERE sequence = 2")
+        intruder.execute("UPDATE gateway_auditrecord SET model = 'other' WHERE sequence = 2")
         intruder.execute("UPDATE gateway_audithead SET sequence = 1")
     client = sign_in("ada")
     page = client.get(reverse("admin:gateway_auditrecord_change", args=[second.pk])).content.decode()

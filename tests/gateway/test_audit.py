@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import ProgrammingError, connection, connections
+from django.db import ProgrammingError, connection, connections, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,8 +23,7 @@ from gateway.audit.verify import Failure, end_fault, verify
 from gateway.models import AuditContent, AuditRecord
 from gateway.types import Call, Caller, Classification, EmbeddingCall, FinishReason, Message, Source, Trace, Verdict
 from tests.conftest import Cast, TestDatabase
-
-Tamper = Callable[..., None]
+from tests.gateway.conftest import Tamper
 
 
 def write(cast: Cast, count: int = 1, *, tenant: str = "acme", text: str = "Press reset.") -> list[AuditRecord]:
@@ -42,18 +40,6 @@ def write(cast: Cast, count: int = 1, *, tenant: str = "acme", text: str = "Pres
     return written
 
 
-@pytest.fixture
-def tamper(live_db: TestDatabase) -> Iterator[Tamper]:
-    """Runs SQL as a superuser who has switched the triggers off."""
-    with live_db.superuser() as intruder:
-        intruder.execute("SET session_replication_role = replica")
-
-        def run(statement: str, *parameters: Any) -> None:
-            intruder.execute(statement.encode(), parameters)
-
-        yield run
-
-
 def failure(cast: Cast) -> tuple[int, str]:
     found = verify(cast.acme.pk).failure
     assert found is not None, "nothing was found"
@@ -63,16 +49,18 @@ def failure(cast: Cast) -> tuple[int, str]:
 def test_a_record_holds_the_question_the_sources_the_answer_and_the_verdict(cast: Cast) -> None:
     (record,) = write(cast)
     with tenant_scope(cast.acme.pk):
-        stored = AuditRecord.objects.select_related("content").get(pk=record.pk)
+        stored = AuditRecord.objects.select_related("content", "subject__user").get(pk=record.pk)
     data = stored.content.data
-    assert (stored.sequence, stored.verdict, stored.model, stored.user_label) == (1, "supported", "m", "Alice")
+    assert (stored.sequence, stored.verdict, stored.model) == (1, "supported", "m")
+    assert (stored.subject.user, data["user"]) == (cast.alice, "Alice")
+    assert stored.sources == [{"document": "doc", "version": "v1", "start": 0, "end": 21}]
     assert (data["question"], data["answer"]) == ("How do I reset?", "Press reset.")
     assert data["sources"][0]["version"] == "v1"
     assert data["messages"] == [{"role": "user", "content": "How do I reset?"}]
 
 
 @pytest.mark.threat("A1")
-@pytest.mark.parametrize("table", ["gateway_auditrecord", "gateway_auditcontent"])
+@pytest.mark.parametrize("table", ["gateway_auditrecord", "gateway_auditcontent", "gateway_auditsubject"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET tenant_id = tenant_id", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
 @pytest.mark.parametrize("alias", ["default", "owner"])
 def test_neither_the_application_nor_the_owner_can_change_a_record(
@@ -80,7 +68,8 @@ def test_neither_the_application_nor_the_owner_can_change_a_record(
 ) -> None:
     write(cast)
     with pytest.raises(ProgrammingError, match=r"permission denied|append-only"):
-        with tenant_scope(cast.acme.pk), connections[alias].cursor() as cursor:
+        with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+            cursor.execute("SELECT set_config('citedesk.tenant_ids', %s, true)", [f"{{{cast.acme.pk}}}"])
             cursor.execute(statement.format(table))
     connections["owner"].close()
     assert verify(cast.acme.pk).records == 1
@@ -97,7 +86,13 @@ def test_an_untouched_chain_is_found_intact(cast: Cast) -> None:
 @pytest.mark.threat("A2")
 @pytest.mark.parametrize(
     "change",
-    ["cost = 9", "user_label = 'Bob'", "verdict = 'unsupported'", "at = at + interval '1 s'", "attempts = '[]'"],
+    [
+        "cost = 9",
+        "subject_id = gen_random_uuid()",
+        "verdict = 'unsupported'",
+        "at = at + interval '1 s'",
+        "attempts = '[]'",
+    ],
 )
 def test_an_edited_record_is_located(cast: Cast, tamper: Tamper, change: str) -> None:
     write(cast, 5)
@@ -108,7 +103,7 @@ def test_an_edited_record_is_located(cast: Cast, tamper: Tamper, change: str) ->
 @pytest.mark.threat("A2")
 def test_an_edited_answer_is_located(cast: Cast, tamper: Tamper) -> None:
     records = write(cast, 5)
-    tamper("UPDATE gateway_auditcontent SET body = replace(body, 'Press', 'Pull') WHERE record_id = %s", records[1].pk)
+    tamper("UPDATE gateway_auditcontent SET body = set_byte(body, 60, 7) WHERE record_id = %s", records[1].pk)
     assert failure(cast) == (2, "content_edited")
 
 
@@ -251,7 +246,10 @@ def test_an_embedding_is_audited_by_digest_without_its_texts(cast: Cast) -> None
 def test_text_that_the_database_cannot_store_is_kept_as_far_as_it_can_be(cast: Cast) -> None:
     write(cast, text="nul \x00, lone \ud800, emoji 🎈")
     with tenant_scope(cast.acme.pk):
-        assert AuditContent.objects.get().data["answer"] == "nul \ufffd, lone \ufffd, emoji 🎈"
+        assert (
+            AuditContent.objects.select_related("record__subject").get().data["answer"]
+            == "nul \ufffd, lone \ufffd, emoji 🎈"
+        )
     assert verify(cast.acme.pk).ok
 
 

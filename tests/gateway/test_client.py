@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.tenancy import in_database, in_tenant, tenant_scope
 from gateway import client, connections, profiles
 from gateway.audit.verify import verify
+from gateway.degraded import LAST_RESORTS
 from gateway.errors import (
     BudgetExceeded,
     ConnectionFailed,
@@ -104,9 +105,12 @@ def play(live_db: Any, monkeypatch: pytest.MonkeyPatch) -> Play:
 
     def configure(*providers: Scripted) -> None:
         by_id = {provider.profile.id: provider for provider in providers}
-        monkeypatch.setattr(connections, "provider", lambda profile: by_id[profile.id])
+        known = {name: profiles.completion_profile(name) for name in LAST_RESORTS}
+        known.update({name: provider.profile for name, provider in by_id.items()})
+        real = connections.provider
+        monkeypatch.setattr(connections, "provider", lambda profile: by_id.get(profile.id) or real(profile))
         monkeypatch.setattr(connections, "embedding_provider", lambda _profile: ScriptedVectors())
-        monkeypatch.setattr(profiles, "completion_profiles", lambda: {p.profile.id: p.profile for p in providers})
+        monkeypatch.setattr(profiles, "completion_profiles", lambda: known)
         monkeypatch.setattr(profiles, "embedding_profiles", lambda: {"vectors": VECTORS})
         from django.conf import settings
 
@@ -127,7 +131,7 @@ def ask(caller: Caller, **options: Any) -> Call:
 
 async def records(caller: Caller) -> list[AuditRecord]:
     def read() -> list[AuditRecord]:
-        return list(AuditRecord.objects.select_related("content").order_by("sequence"))
+        return list(AuditRecord.objects.select_related("content", "subject").order_by("sequence"))
 
     return await in_tenant(caller.tenant_id, read)
 

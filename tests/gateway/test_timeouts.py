@@ -61,6 +61,17 @@ async def test_each_limit_is_told_apart(pauses: list[float | None], limits: dict
     assert (caught.value.phase, provider.closed) == (phase, True)
 
 
+@pytest.mark.threat("V8")
+async def test_the_whole_is_the_calls_whatever_was_tried_before() -> None:
+    loop = asyncio.get_running_loop()
+    for left in (0.05, -1):
+        provider = Slow(None)
+        with pytest.raises(ProviderTimeout) as caught:
+            _ = [event async for event in Timed(provider, until=loop.time() + left).stream(call(), Trace())]
+        assert caught.value.phase == "total"
+        assert provider.closed is (left > 0), "with no time left it is not even asked"
+
+
 async def test_a_slow_first_word_is_no_stall() -> None:
     assert (await run(Slow(0.1, 0.0), first_token_timeout=2, stall_timeout=0.05))[-1] == END
 

@@ -73,8 +73,10 @@ async def test_the_call_is_in_the_audit_log_as_a_draft_for_the_customer(
     await in_database(learn, RETURNS)
     await written(cast)
     draft = await in_database(draft_of, cast)
-    record = await in_database(in_acme, cast, lambda: AuditRecord.objects.get(pk=draft.audit_id))
-    assert (record.purpose, record.user_id, record.verdict) == ("draft", cast.alice.pk, "supported")
+    record = await in_database(
+        in_acme, cast, lambda: AuditRecord.objects.select_related("subject__user").get(pk=draft.audit_id)
+    )
+    assert (record.purpose, record.subject.user, record.verdict) == ("draft", cast.alice, "supported")
 
 
 async def test_an_internal_article_is_never_quoted_to_a_customer(

@@ -1,0 +1,16 @@
+"""The audit log and the circuits, to read, and the budgets, to set. Django looks here for what the admin shows."""
+
+from __future__ import annotations
+
+from gateway.admin.audit import AuditPolicyAdmin, AuditRecordAdmin, AuditSubjectAdmin
+from gateway.admin.budgets import AlertWebhookAdmin, BudgetAdmin
+from gateway.admin.circuits import CircuitAdmin
+
+__all__ = [
+    "AlertWebhookAdmin",
+    "AuditPolicyAdmin",
+    "AuditRecordAdmin",
+    "AuditSubjectAdmin",
+    "BudgetAdmin",
+    "CircuitAdmin",
+]

@@ -1,0 +1,161 @@
+"""Where a call passes through its limits: once for its tenant and user, and at each attempt for the
+provider's key. Limits that are not set and not learnt cost nothing.
+
+Does not catch: a model on this machine, which has no key and whose only limit is the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import weakref
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+
+from gateway.base import Candidate, Streaming
+from gateway.conf import GatewaySettings, configured
+from gateway.errors import LimitExceeded, RateLimited
+from gateway.limits.learnt import learn
+from gateway.limits.line import Line
+from gateway.limits.rates import Rates
+from gateway.limits.store import PostgresStore, Store, redis_store
+from gateway.metering import estimated_embedding, output_limit, prompt_tokens
+from gateway.observing import Observer, observing
+from gateway.profiles import EmbeddingProfile, ModelProfile
+from gateway.types import Call, Caller, EmbeddingCall, StreamEvent, Trace, UsageReport
+
+BATCH = frozenset({"index", "evaluate"})  # purposes that nobody waits for
+LOCAL = frozenset({"extractive", "template", "sentence_transformers"})  # providers within this process
+AFTER_A_REFUSAL = 1.0  # seconds, where the provider does not say
+MOST_LINES = 10_000  # of one event loop, before those that nobody needs are forgotten
+
+
+class _Lines:
+    """One event loop's, which share a store. Other settings are other lines: tests change them."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.settings = settings
+        self._store: Store = redis_store(settings.redis_url) if settings.redis_url else PostgresStore()
+        self._lines: dict[str, Line] = {}
+
+    def line(self, key: str, rates: Rates) -> Line:
+        if key not in self._lines:
+            if len(self._lines) >= MOST_LINES:
+                self._lines = {name: line for name, line in self._lines.items() if not line.idle}
+            self._lines[key] = Line(key, rates, self._store)
+        return self._lines[key]
+
+
+_by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Lines] = weakref.WeakKeyDictionary()
+
+
+class Admitted:
+    """Waits until the tenant and the user, or the API key, may call. Raises `LimitExceeded`."""
+
+    def __init__(self, inner: Streaming) -> None:
+        self._inner = inner
+
+    async def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
+        trace.mark("start")
+        needed = prompt_tokens(call) + call.options.max_tokens
+        lines = _lines_of(call.caller)
+        for line in lines:
+            await _enter(line, call.caller, needed)
+        try:
+            async with aclosing(self._inner.stream(call, trace)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            for line in lines:
+                line.give_back(needed - trace.usage.input_tokens - trace.usage.output_tokens)
+
+
+class Limited:
+    """Waits for the provider's key, and learns from what the provider answers. A key that takes too
+    long is an error that the next candidate may make good."""
+
+    def __init__(self, inner: Candidate) -> None:
+        self._inner = inner
+        self.name, self.profile = inner.name, inner.profile
+
+    async def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
+        line = _line_of_key(self.profile)
+        if line is None:
+            async with aclosing(self._inner.stream(call, trace)) as events:
+                async for event in events:
+                    yield event
+            return
+        needed = prompt_tokens(call) + output_limit(call, self.profile)
+        await _enter_key(line, call.caller, needed)
+        try:
+            async with aclosing(self._inner.stream(call, trace)) as events:
+                with observing(_learning(line)):  # the headers come before the first event
+                    first = await anext(events)
+                yield first
+                async for event in events:
+                    if isinstance(event, UsageReport):
+                        line.give_back(needed - event.usage.input_tokens - event.usage.output_tokens)
+                    yield event
+        except StopAsyncIteration:  # nothing came at all: the caller sees that its last event is missing
+            return
+        except RateLimited as error:
+            line.block(AFTER_A_REFUSAL if error.retry_after is None else error.retry_after)
+            raise
+
+
+async def embedding_turn(call: EmbeddingCall, profile: EmbeddingProfile) -> None:
+    """Waits for the provider's key before texts are embedded. Raises `LimitExceeded`."""
+    line = _line_of_key(profile)
+    if line is not None:
+        await _enter_key(line, call.caller, estimated_embedding(call, profile).input_tokens)
+
+
+def _lines_of(caller: Caller) -> list[Line]:
+    """The narrower first, so that a user who has to wait takes nothing from the tenant's others."""
+    conf, found = configured(), []
+    person = f"key:{caller.api_key_id}" if caller.api_key_id else f"user:{caller.tenant_id}/{caller.user_id}"
+    if conf.user_rates and (caller.api_key_id or caller.user_id is not None):
+        found.append(_lines().line(person, conf.user_rates))
+    if conf.tenant_rates:
+        found.append(_lines().line(f"tenant:{caller.tenant_id}", conf.tenant_rates))
+    return found
+
+
+def _line_of_key(profile: ModelProfile | EmbeddingProfile) -> Line | None:
+    """Of the key and the model together, as providers count. The key itself stands nowhere."""
+    if profile.provider in LOCAL:
+        return None
+    conf = configured()
+    keys = {"openai": conf.openai_key, "anthropic": conf.anthropic_key, "compatible": conf.compatible_key}
+    secret = f"{conf.audit_key} {keys.get(profile.provider, '')}"
+    fingerprint = hashlib.sha256(secret.encode()).hexdigest()[:12]
+    return _lines().line(f"provider:{profile.provider}/{fingerprint}/{profile.model}", conf.provider_rates)
+
+
+def _learning(line: Line) -> Observer:
+    def note(headers: Mapping[str, str]) -> None:
+        line.learn(learn(headers))
+
+    return note
+
+
+async def _enter(line: Line, caller: Caller, tokens: float) -> None:
+    conf, batch = configured(), caller.purpose in BATCH
+    patience = conf.batch_limit_wait if batch else conf.limit_wait
+    await line.enter(tokens, tenant=caller.tenant_id, batch=batch, patience=patience)
+
+
+async def _enter_key(line: Line, caller: Caller, tokens: float) -> None:
+    try:
+        await _enter(line, caller, tokens)
+    except LimitExceeded as error:
+        error.fallback = True
+        raise
+
+
+def _lines() -> _Lines:
+    loop, conf = asyncio.get_running_loop(), configured()
+    lines = _by_loop.get(loop)
+    if lines is None or lines.settings is not conf:
+        lines = _by_loop[loop] = _Lines(conf)
+    return lines
