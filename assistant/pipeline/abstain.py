@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
+from itertools import groupby
 
 from gateway.likeness import best_likeness
 from gateway.sentences import sentence_spans
@@ -81,9 +82,17 @@ def _is_uncounted(question: str, texts: Sequence[str]) -> bool:
     asked = COUNTED.search(question)
     if asked is None:
         return False
-    sentences = (text[start:end] for text in texts for start, end in sentence_spans(text))
-    beside = {word for each in sentences if AMOUNT.search(each) for word in telling_words(each)}
+    statements = (each for text in texts for each in _statements(text))
+    beside = {word for each in statements if AMOUNT.search(each) for word in telling_words(each)}
     return max(0.0, *best_likeness([asked.group(1).lower()], beside)) < NEAR
+
+
+def _statements(text: str) -> Iterator[str]:
+    """The sentences, and each table as a whole: what its numbers count stands in its first row."""
+    sentences = (text[start:end] for start, end in sentence_spans(text))
+    for is_table, group in groupby(sentences, key=lambda each: "|" in each):
+        parts = list(group)
+        yield from ["\n".join(parts)] if is_table else parts
 
 
 def says_unknown(text: str) -> bool:

@@ -26,7 +26,7 @@ QUESTIONS = [
 ]
 
 # What is reached; the aim is 25 of 30 (`docs/evaluation.md` says what stands in the way).
-HELD, REFUSED = 18, 7
+HELD, REFUSED = 21, 7
 
 pytestmark = pytest.mark.slow
 

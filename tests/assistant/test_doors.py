@@ -182,14 +182,15 @@ async def test_stop_ends_the_answer_and_keeps_the_question(cast: Cast, monkeypat
 async def test_a_reader_that_does_not_acknowledge_is_dropped_and_one_that_does_is_not(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    may_go_on = asyncio.Semaphore(30)
+    def writing(may_go_on: asyncio.Semaphore) -> None:
+        async def long(*args: Any, **kwargs: Any) -> Any:
+            for number in range(30):
+                await may_go_on.acquire()
+                yield Delta(f"{number} ")
 
-    async def long(*args: Any, **kwargs: Any) -> Any:
-        for number in range(30):
-            await may_go_on.acquire()
-            yield Delta(f"{number} ")
+        monkeypatch.setattr("assistant.pipeline.answer.compose", long)
 
-    monkeypatch.setattr("assistant.pipeline.answer.compose", long)
+    writing(asyncio.Semaphore(30))
     monkeypatch.setattr("assistant.consumers.UNACKNOWLEDGED", 20)
     slow = await socket("alice")
     await slow.connect()
@@ -200,6 +201,8 @@ async def test_a_reader_that_does_not_acknowledge_is_dropped_and_one_that_does_i
         sent += 1
     assert (sent, output["code"]) == (20, 4408)
 
+    may_go_on = asyncio.Semaphore(0)  # a word for each that was read, so that acknowledgements keep up
+    writing(may_go_on)
     reader = await socket("alice")
     await reader.connect()
     await reader.send_to(json.dumps({"type": "ask", "question": QUESTION}))
