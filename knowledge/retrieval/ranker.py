@@ -25,7 +25,7 @@ UNTITLED = 0.25  # the title's cosine of a document without one: what any title 
 SHORT = 8  # terms without stop words
 
 # Cosine and keyword share, by whether the question is in the embedding model's language.
-HYBRID = {True: (0.82, 0.18), False: (0.6, 0.4)}
+HYBRID = {True: (0.82, 0.18), False: (0.4, 0.6)}
 
 
 @dataclass(frozen=True)
