@@ -1,6 +1,6 @@
 """The interface that every provider and every wrapper around one shares.
 
-`Audited(Budgeted(Fallback([Retrying(Timed(provider)), …])))`: each is a `Streaming`, so that the
+`Audited(Budgeted(Fallback([Retrying(Fitted(Timed(provider))), …])))`: each is a `Streaming`, so that the
 order can be read in one place (`gateway.client`) and each tested alone.
 """
 
@@ -23,11 +23,15 @@ class Streaming(Protocol):
     def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]: ...
 
 
-class Provider(Streaming, Protocol):
-    """An adapter bound to one model. Translates the SDK's errors at its edge."""
+class Candidate(Streaming, Protocol):
+    """A provider, or a wrapper around one: it speaks for one model."""
 
     name: str
     profile: ModelProfile
+
+
+class Provider(Candidate, Protocol):
+    """An adapter bound to one model. Translates the SDK's errors at its edge."""
 
     async def aclose(self) -> None:
         """Releases the connections."""

@@ -6,6 +6,7 @@ The order of what a completion passes through, outermost first:
     Budgeted          reserves the most it can cost, counts what it does cost
     Fallback          the next candidate when a provider fails
     Retrying          the same provider again, before the first token
+    Fitted            what the model cannot do is refused, a schema's answer checked
     Timed             limits on connecting, the first token, pauses and the whole
     provider          the adapter
 """
@@ -13,6 +14,7 @@ The order of what a completion passes through, outermost first:
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
@@ -29,6 +31,7 @@ from gateway.budgets import reserve, settle
 from gateway.conf import configured
 from gateway.errors import GatewayError, StreamBroken
 from gateway.fallback import Fallback
+from gateway.fitting import Fitted
 from gateway.metering import Budgeted, embedding_cost, most_embedding
 from gateway.profiles import EmbeddingProfile
 from gateway.retry import Retrying
@@ -45,6 +48,7 @@ from gateway.types import (
     Retracted,
     StreamEvent,
     TextDelta,
+    ToolCall,
     ToolCallDelta,
     Trace,
     Usage,
@@ -151,7 +155,8 @@ async def complete(call: Call) -> Completion:
         async for _event in events:
             pass
     trace = events.trace
-    return Completion(trace.text, trace.reason or FinishReason.ERROR, trace.usage, trace.model_version)
+    tool_calls = tuple(ToolCall(c["id"], c["name"], c["arguments"], c["signature"]) for c in trace.tool_calls)
+    return Completion(trace.text, trace.reason or FinishReason.ERROR, trace.usage, trace.model_version, tool_calls)
 
 
 async def embed(call: EmbeddingCall) -> list[list[float]]:
@@ -239,7 +244,7 @@ async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall) -> tuple[l
 
 async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
     profiles = candidates(call)
-    attempts = [Retrying(Timed(connections.provider(profile))) for profile in profiles]
+    attempts = [Retrying(Fitted(Timed(connections.provider(profile)))) for profile in profiles]
     async with aclosing(Budgeted(Fallback(attempts), profiles).stream(call, trace)) as events:
         async for event in events:
             yield event
@@ -259,5 +264,6 @@ def _join(calls: list[JSON], delta: ToolCallDelta) -> None:
         if call["index"] == delta.index:
             call["name"] += delta.name
             call["arguments"] += delta.arguments
+            call["signature"] += delta.signature
             return
-    calls.append({"index": delta.index, "id": delta.id, "name": delta.name, "arguments": delta.arguments})
+    calls.append(dataclasses.asdict(delta))

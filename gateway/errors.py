@@ -16,7 +16,9 @@ GatewayError
     ├── InvalidCredentials    invalid_credentials    key wrong, revoked or without the right
     ├── InvalidRequest        invalid_request        the provider refused the request as malformed
     ├── ContextTooLong        context_too_long       more tokens than the model takes
-    └── ContentRefused        content_refused        blocked before any text
+    ├── ContentRefused        content_refused        blocked before any text
+    ├── InvalidOutput         invalid_output         no JSON as the schema wants it, beyond repair
+    └── NotInstalled          not_installed          the provider's SDK is an extra that is missing
 
 `retryable` says that the same call may succeed later on the same provider. Whether another
 provider is tried is `fallback`: everything of the provider's own making.
@@ -123,3 +125,11 @@ class ContextTooLong(ProviderError):
 
 class ContentRefused(ProviderError):
     code = "content_refused"
+
+
+class InvalidOutput(ProviderError):
+    code = "invalid_output"
+
+
+class NotInstalled(ProviderError):
+    code = "not_installed"

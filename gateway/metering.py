@@ -6,6 +6,8 @@ some tokenizers; what the provider then reports is booked all the same.
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from decimal import ROUND_UP, Decimal
@@ -20,6 +22,7 @@ from gateway.profiles import EmbeddingProfile, ModelProfile
 from gateway.types import (
     Call,
     EmbeddingCall,
+    Message,
     Retracted,
     StreamEvent,
     TextDelta,
@@ -32,6 +35,8 @@ from gateway.uncancelled import to_the_end
 
 BYTES_PER_TOKEN = 3  # fewer than tokenizers need for prose, so the estimate is on the safe side
 TOKENS_PER_MESSAGE = 8  # role and separators
+TOKENS_PER_IMAGE = 5000  # more than any provider counts for one at the size that it is cut down to
+TOKENS_FOR_TOOLS = 700  # what providers say to the model about tools, beside their definitions
 
 
 def tokens(text: str) -> int:
@@ -40,7 +45,19 @@ def tokens(text: str) -> int:
 
 
 def prompt_tokens(call: Call) -> int:
-    return sum(tokens(message.content) + TOKENS_PER_MESSAGE for message in call.messages)
+    """What the model reads: messages, images, calls to tools, and what is declared beside them."""
+    options, declared = call.options, 0
+    if options.tools:
+        definitions = [dataclasses.asdict(tool) for tool in options.tools]
+        declared += TOKENS_FOR_TOOLS + tokens(json.dumps(definitions, ensure_ascii=False))
+    if options.output is not None:
+        declared += TOKENS_FOR_TOOLS + tokens(json.dumps(options.output.schema, ensure_ascii=False))
+    return declared + sum(_message_tokens(message) for message in call.messages)
+
+
+def _message_tokens(message: Message) -> int:
+    calls = sum(tokens(each.name + each.arguments) + TOKENS_PER_MESSAGE for each in message.tool_calls)
+    return tokens(message.content) + calls + TOKENS_PER_IMAGE * len(message.images) + TOKENS_PER_MESSAGE
 
 
 def estimated_usage(call: Call, text: str) -> Usage:
@@ -53,7 +70,9 @@ def most(call: Call, profile: ModelProfile) -> Decimal:
     if profile.price is None:
         raise UnpricedModel(f"{profile.id} has no price in the profiles: a budget cannot hold it")
     output = min(call.options.max_tokens, profile.max_output) if profile.max_output else call.options.max_tokens
-    usage = Usage(input_tokens=min(prompt_tokens(call), profile.context or 2**31), output_tokens=output)
+    read = min(prompt_tokens(call), profile.context or 2**31)
+    written = read if profile.caching and any(message.cache for message in call.messages) else 0
+    usage = Usage(input_tokens=read, output_tokens=output, cache_write_tokens=written)
     return profile.price.cost(usage).quantize(PLACES, ROUND_UP)
 
 

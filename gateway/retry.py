@@ -7,8 +7,8 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from gateway.base import Candidate
 from gateway.errors import ProviderError, RateLimited
-from gateway.timeouts import Timed
 from gateway.types import Call, StreamEvent, Trace
 
 ATTEMPTS = 3
@@ -19,7 +19,7 @@ class Retrying:
     """At most `ATTEMPTS` tries; never after the first event, so no text comes twice (V6). A wait
     that the provider asks for and that is longer than `LONGEST_PAUSE` is left to the fallback."""
 
-    def __init__(self, inner: Timed) -> None:
+    def __init__(self, inner: Candidate) -> None:
         self._inner = inner
         self.name, self.profile = inner.name, inner.profile
 

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import StreamBroken
 from gateway.profiles import ModelProfile
 from gateway.providers.exchange import Upstream, exchange, http_client, require_key, timeout
+from gateway.schemas import closed
 from gateway.types import (
     JSON,
     Call,
     Finished,
     FinishReason,
+    Image,
+    Message,
+    OutputSchema,
     StreamEvent,
     TextDelta,
+    Tool,
     ToolCallDelta,
     Trace,
     Usage,
@@ -68,7 +73,7 @@ class OpenAIChatProvider:
         profile, options = self.profile, call.options
         request: JSON = {
             "model": profile.model,
-            "messages": [{"role": each.role, "content": each.content} for each in call.messages],
+            "messages": [chat_message(each) for each in call.messages],
             profile.token_parameter: min(options.max_tokens, profile.max_output),
             "stream": True,
             "stream_options": {"include_usage": True},
@@ -77,6 +82,11 @@ class OpenAIChatProvider:
             request["temperature"] = options.temperature
         if profile.reasoning:
             request["reasoning_effort"] = profile.reasoning
+        if options.tools:
+            request["tools"] = [{"type": "function", "function": function(tool)} for tool in options.tools]
+            request["tool_choice"] = options.tool_choice.value
+        if options.output is not None and profile.json_schema:
+            request["response_format"] = {"type": "json_schema", "json_schema": json_schema(options.output)}
         return request
 
     def _exchange(self, request: JSON, call: Call) -> AsyncGenerator[StreamEvent, None]:
@@ -88,6 +98,37 @@ class OpenAIChatProvider:
 
     def _check(self) -> None:
         require_key(self._key, "OPENAI_API_KEY")
+
+
+def chat_message(message: Message) -> JSON:
+    """One message as Chat Completions takes it."""
+    if message.role == "tool":
+        return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.content}
+    content: str | list[JSON] | None = message.content
+    if message.images:
+        content = [{"type": "image_url", "image_url": {"url": data_url(image)}} for image in message.images]
+        content += [{"type": "text", "text": message.content}] if message.content else []
+    if not message.tool_calls:
+        return {"role": message.role, "content": content}
+    calls = [
+        {"id": each.id, "type": "function", "function": {"name": each.name, "arguments": each.arguments}}
+        for each in message.tool_calls
+    ]
+    return {"role": message.role, "content": content or None, "tool_calls": calls}
+
+
+def function(tool: Tool) -> JSON:
+    """A tool as both of OpenAI's APIs describe it."""
+    return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+
+
+def json_schema(output: OutputSchema) -> JSON:
+    """A schema as both of OpenAI's APIs take it; strictly where it is one that they can enforce."""
+    return {"name": output.name, "schema": output.schema, "strict": closed(output.schema)}
+
+
+def data_url(image: Image) -> str:
+    return f"data:{image.media_type};base64,{image.data}"
 
 
 def openai_error() -> type[Exception]:
@@ -153,4 +194,5 @@ def chat_usage(usage: CompletionUsage) -> Usage | None:
         output_tokens=usage.completion_tokens or 0,
         cached_tokens=(read.cached_tokens or 0) if read else 0,
         reasoning_tokens=(written.reasoning_tokens or 0) if written else 0,
+        cache_write_tokens=(read.cache_write_tokens or 0) if read else 0,
     )

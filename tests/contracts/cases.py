@@ -24,7 +24,7 @@ TOOL = ("look_up", ('{"order":', "7}"))
 class Case:
     """`say` is the stream that ends with a reason, named as in `FinishReason`; `silent` the one
     without usage; `broken` the error event inside a stream; `error` the body of an error; `ending`
-    the bytes that are the terminator; `timings` what the provider calls things."""
+    the bytes that are the terminator; `written` how many tokens its cache was given."""
 
     name: str
     make: Callable[[str], Provider]
@@ -34,6 +34,7 @@ class Case:
     error: Callable[[str, str], dict[str, Any]]
     ending: bytes
     path: str
+    written: int = 0
 
     def __str__(self) -> str:
         return self.name
@@ -101,6 +102,7 @@ ANTHROPIC = Case(
     _anthropic_error,
     b"event: message_stop",
     "/v1/messages",
+    written=6,
 )
 COMPATIBLE = Case(
     "compatible",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -98,7 +99,8 @@ async def test_text_comes_in_order_then_usage_then_the_end(case: Case) -> None:
     events = await ask(case, Script(case.say(TEXTS, "stop")))
     assert [event.text for event in events if isinstance(event, TextDelta)] == list(TEXTS)
     assert isinstance(events[-2], UsageReport)
-    assert events[-2].usage == Usage(input_tokens=42, output_tokens=9, cached_tokens=16, reasoning_tokens=3)
+    expected = Usage(input_tokens=42, output_tokens=9, cached_tokens=16, reasoning_tokens=3)
+    assert events[-2].usage == dataclasses.replace(expected, cache_write_tokens=case.written)
     assert isinstance(events[-1], Finished)
     assert (events[-1].reason, events[-1].model_version != "") == (FinishReason.STOP, True)
 

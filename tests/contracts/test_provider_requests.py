@@ -1,0 +1,125 @@
+"""What each adapter sends: the same conversation, in the words of its API."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from gateway.errors import InvalidRequest
+from gateway.profiles import completion_profile
+from gateway.providers.anthropic import AnthropicProvider
+from gateway.types import Call, Image, Message, Options, OutputSchema, Tool, ToolCall, ToolChoice
+from tests.contracts.cases import ANTHROPIC, CHAT, KEY, RESPONSES, WIRE, Case, call
+from tests.contracts.test_provider_contract import TEXTS, collect, open_provider
+from tests.servers.wire import Script, serving
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"total": {"type": "integer"}},
+    "required": ["total"],
+    "additionalProperties": False,
+}
+TOOL = Tool("look_up", "Finds an order.", {"type": "object", "properties": {"order": {"type": "integer"}}})
+PICTURE = Image("image/png", "iVBORw0KGgo=")
+TALK = (
+    Message("system", "Be brief."),
+    Message("user", "Where are they?", images=(PICTURE,)),
+    Message(
+        "assistant", "", tool_calls=(ToolCall("a", "look_up", '{"order":7}', "seal"), ToolCall("b", "look_up", ""))
+    ),
+    Message("tool", "shipped", tool_call_id="a"),
+    Message("tool", "lost", tool_call_id="b"),
+)
+
+
+async def sent(case: Case, messages: tuple[Message, ...] = (), **options: Any) -> dict[str, Any]:
+    """The body of the request for a call."""
+    asked = call()
+    options = {"max_tokens": 100, **options}
+    asked = dataclasses.replace(asked, messages=messages or asked.messages, options=Options(**options))
+    async with serving(Script(case.say(TEXTS, "stop"))) as server, open_provider(case, server.url) as provider:
+        await collect(provider, asked)
+        return server.requests[0].body
+
+
+async def test_chat_completions_are_sent_calls_and_results_one_by_one() -> None:
+    body = await sent(CHAT, TALK, tools=(TOOL,), tool_choice=ToolChoice.REQUIRED)
+    system, question, calls, first, second = body["messages"]
+    assert system == {"role": "system", "content": "Be brief."}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    assert question["content"] == [picture, {"type": "text", "text": "Where are they?"}]
+    assert calls["content"] is None
+    assert calls["tool_calls"][0]["function"] == {"name": "look_up", "arguments": '{"order":7}'}
+    assert (first, second["tool_call_id"]) == ({"role": "tool", "tool_call_id": "a", "content": "shipped"}, "b")
+    assert body["tools"][0]["function"]["parameters"] == TOOL.parameters
+    assert body["tool_choice"] == "required"
+
+
+async def test_responses_are_sent_calls_and_results_as_items() -> None:
+    body = await sent(RESPONSES, TALK, tools=(TOOL,))
+    question, first, second, result, lost = body["input"]
+    assert question["content"][0] == {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
+    assert first == {"type": "function_call", "call_id": "a", "name": "look_up", "arguments": '{"order":7}'}
+    assert second["call_id"] == "b"
+    assert result == {"type": "function_call_output", "call_id": "a", "output": "shipped"}
+    assert lost["call_id"] == "b"
+    assert body["tools"] == [
+        {"type": "function", "strict": False, "name": "look_up", "description": "Finds an order.",
+         "parameters": TOOL.parameters}
+    ]  # fmt: skip
+
+
+async def test_messages_are_sent_all_results_of_a_turn_together() -> None:
+    body = await sent(ANTHROPIC, TALK, tools=(TOOL,), tool_choice=ToolChoice.NONE)
+    question, calls, results = body["messages"]
+    assert question["content"][0]["source"] == {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+    assert [each["input"] for each in calls["content"]] == [{"order": 7}, {}]
+    assert (results["role"], [each["tool_use_id"] for each in results["content"]]) == ("user", ["a", "b"])
+    assert body["tools"][0]["input_schema"] == TOOL.parameters
+    assert body["tool_choice"] == {"type": "none"}
+
+
+async def test_what_will_come_again_is_marked_for_the_cache_and_nothing_else() -> None:
+    talk = (
+        Message("system", "Policy.", cache=True),
+        Message("system", "Today is Monday."),
+        Message("user", "Sources: …", cache=True),
+        Message("user", "How?"),
+    )
+    body = await sent(ANTHROPIC, talk)
+    assert [("cache_control" in each, each["text"]) for each in body["system"]] == [
+        (True, "Policy."),
+        (False, "Today is Monday."),
+    ]
+    (turn,) = body["messages"]
+    assert [each.get("cache_control") for each in turn["content"]] == [{"type": "ephemeral"}, None]
+    uncached = dataclasses.replace(completion_profile("claude-haiku-5-5"), caching=False)
+    case = dataclasses.replace(ANTHROPIC, make=lambda url: AnthropicProvider(uncached, key=KEY, url=url))
+    assert "cache_control" not in str(await sent(case, talk))
+
+
+async def test_a_schema_is_given_to_the_api_where_it_takes_one() -> None:
+    output = OutputSchema("bill", SCHEMA)
+    chat, responses, messages = [await sent(case, output=output) for case in (CHAT, RESPONSES, ANTHROPIC)]
+    assert chat["response_format"]["json_schema"] == {"name": "bill", "schema": SCHEMA, "strict": True}
+    assert responses["text"]["format"] == {"type": "json_schema", "name": "bill", "schema": SCHEMA, "strict": True}
+    assert messages["output_config"]["format"]["schema"]["required"] == ["total"]
+    open_ended = OutputSchema("bill", {"type": "object", "properties": {"total": {}}})
+    assert (await sent(CHAT, output=open_ended))["response_format"]["json_schema"]["strict"] is False
+
+
+@pytest.mark.parametrize("case", [each for each in WIRE if each is ANTHROPIC], ids=str)
+async def test_a_call_whose_arguments_are_no_object_is_not_sent(case: Case) -> None:
+    with pytest.raises(InvalidRequest, match="look_up"):
+        await sent(case, (Message("assistant", "", tool_calls=(ToolCall("a", "look_up", "[1]"),)),))
+
+
+async def test_a_plain_question_is_plain_in_every_api() -> None:
+    asked: Call = call("How?")
+    for case in WIRE:
+        async with serving(Script(case.say(TEXTS, "stop"))) as server, open_provider(case, server.url) as provider:
+            await collect(provider, asked)
+            assert server.requests[0].asked == "How?", case
+            assert not {"tools", "tool_choice", "response_format", "text"} & set(server.requests[0].body)
