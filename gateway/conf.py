@@ -13,10 +13,16 @@ from django.core.exceptions import ImproperlyConfigured
 from gateway.profiles import Price, completion_profiles
 
 FREE = Price(Decimal(0), Decimal(0), Decimal(0))
-FIRST = {"openai": "gpt-6-luna", "anthropic": "claude-haiku-5-5", "compatible": "compatible"}
+FIRST = {
+    "openai": "gpt-6-luna",
+    "anthropic": "claude-haiku-5-5",
+    "gemini": "gemini-3.5-flash-lite",
+    "compatible": "compatible",
+}
 NEEDED = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GEMINI_API_KEY",
     "compatible": "CITEDESK_COMPATIBLE_URL",
 }
 
@@ -37,6 +43,8 @@ class GatewaySettings:
     openai_api: str = "responses"
     anthropic_key: str = ""
     anthropic_url: str = ""
+    gemini_key: str = ""
+    gemini_url: str = ""
     compatible_url: str = ""
     compatible_model: str = ""
     compatible_key: str = ""
@@ -59,7 +67,7 @@ def answer_models(named: Sequence[str], reachable: Mapping[str, bool]) -> tuple[
     Raises `ImproperlyConfigured` for a profile that does not exist or whose provider has no key.
     """
     if not named:
-        hosted = [FIRST[name] for name in ("openai", "anthropic") if reachable[name]]
+        hosted = [profile for name, profile in FIRST.items() if name != "compatible" and reachable.get(name)]
         return (*([FIRST["compatible"]] if reachable["compatible"] else hosted), "extractive")
     for name in named:
         profile = completion_profiles().get(name)

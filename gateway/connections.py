@@ -93,6 +93,8 @@ def _settings() -> registry.ProviderSettings:
         openai_api=conf.openai_api,
         anthropic_key=conf.anthropic_key,
         anthropic_url=conf.anthropic_url,
+        gemini_key=conf.gemini_key,
+        gemini_url=conf.gemini_url,
         compatible_url=conf.compatible_url,
         compatible_key=conf.compatible_key,
         embed=_embed_unaudited,

@@ -21,6 +21,8 @@ class ProviderSettings:
     openai_api: str = "responses"
     anthropic_key: str = field(default="", repr=False)
     anthropic_url: str = ""
+    gemini_key: str = field(default="", repr=False)
+    gemini_url: str = ""
     compatible_url: str = ""
     compatible_key: str = field(default="", repr=False)
     embed: Embed | None = field(default=None, repr=False)
@@ -61,6 +63,12 @@ def _anthropic(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     return AnthropicProvider(profile, key=settings.anthropic_key, url=settings.anthropic_url)
 
 
+def _gemini(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.gemini import GeminiProvider
+
+    return GeminiProvider(profile, key=settings.gemini_key, url=settings.gemini_url)
+
+
 def _compatible(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.compatible import CompatibleProvider
 
@@ -77,6 +85,7 @@ ADAPTERS: dict[str, Callable[[ModelProfile, ProviderSettings], Provider]] = {
     "extractive": _extractive,
     "openai": _openai,
     "anthropic": _anthropic,
+    "gemini": _gemini,
     "compatible": _compatible,
 }
 EMBEDDERS: dict[str, Callable[[EmbeddingProfile], EmbeddingProvider]] = {

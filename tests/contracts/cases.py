@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.base import Provider
 from gateway.profiles import completion_profile
 from gateway.providers.anthropic import AnthropicProvider
 from gateway.providers.compatible import CompatibleProvider
+from gateway.providers.gemini import GeminiProvider
 from gateway.providers.openai import openai_provider
 from gateway.types import Call, Caller, Message, Options
-from tests.servers import anthropic_server, openai_server
+from tests.servers import anthropic_server, gemini_server, openai_server
 from tests.servers.wire import sse
 
 KEY = "sk-test-0123456789abcdefghij"
@@ -24,20 +25,27 @@ TOOL = ("look_up", ('{"order":', "7}"))
 class Case:
     """`say` is the stream that ends with a reason, named as in `FinishReason`; `silent` the one
     without usage; `broken` the error event inside a stream; `error` the body of an error; `ending`
-    the bytes that are the terminator; `written` how many tokens its cache was given."""
+    the bytes that are the terminator; `written` how many tokens its cache was given; `lacks` the reasons that it
+    calls by another's name; `last` the byte after the terminator that an SDK waits for."""
 
     name: str
     make: Callable[[str], Provider]
     say: Callable[[Sequence[str], str], list[bytes]]
     silent: Callable[[Sequence[str]], list[bytes]]
     broken: bytes
-    error: Callable[[str, str], dict[str, Any]]
+    error: Callable[[int, str, str], dict[str, Any]]
     ending: bytes
     path: str
     written: int = 0
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    last: bytes = b"\n"
 
     def __str__(self) -> str:
         return self.name
+
+    def whole(self, body: bytes) -> int:
+        """How many bytes of the body an SDK has to have read before the answer may count as whole."""
+        return body.index(self.last, body.index(self.ending)) + len(self.last)
 
 
 def call(text: str = "How?", **options: Any) -> Call:
@@ -63,15 +71,29 @@ def _message(texts: Sequence[str], reason: str) -> list[bytes]:
     return anthropic_server.message(texts, reason=said[reason], tool=TOOL if reason == "tool_call" else None)
 
 
-def _openai_error(code: str, message: str) -> dict[str, Any]:
+def _gemini(texts: Sequence[str], reason: str) -> list[bytes]:
+    said = {"stop": "STOP", "length": "MAX_TOKENS", "tool_call": "STOP", "content_filter": "SAFETY"}
+    tool = (TOOL[0], "".join(TOOL[1])) if reason == "tool_call" else None
+    return gemini_server.content(texts, reason=said[reason], tool=tool)
+
+
+def _openai_error(status: int, code: str, message: str) -> dict[str, Any]:
     return openai_server.error(message, kind=code, code=code)
 
 
-def _anthropic_error(code: str, message: str) -> dict[str, Any]:
+def _gemini_error(status: int, code: str, message: str) -> dict[str, Any]:
+    """Its errors have no code of their own for these: the words and the details tell them apart."""
+    said = {"context_length_exceeded": "The input token count exceeds the maximum number of tokens allowed: "}
+    quota = "GenerateRequestsPerDayPerProjectPerModel-FreeTier" if code == "insufficient_quota" else ""
+    return gemini_server.error(f"{said.get(code, '')}{message}", status=status, quota=quota)
+
+
+def _anthropic_error(status: int, code: str, message: str) -> dict[str, Any]:
     return anthropic_server.error(message, kind=code)
 
 
 OWN = dataclasses.replace(completion_profile("compatible"), model="qwen")
+FLASH = completion_profile("gemini-3.5-flash-lite")
 LUNA, HAIKU = completion_profile("gpt-6-luna"), completion_profile("claude-haiku-5-5")
 CHAT = Case(
     "openai-chat",
@@ -103,6 +125,7 @@ ANTHROPIC = Case(
     b"event: message_stop",
     "/v1/messages",
     written=6,
+    lacks={"content_filter": "refusal"},  # its filters report themselves as a refusal
 )
 COMPATIBLE = Case(
     "compatible",
@@ -114,4 +137,16 @@ COMPATIBLE = Case(
     b'"finish_reason":"stop"',
     "/v1/chat/completions",
 )
-WIRE = [CHAT, RESPONSES, ANTHROPIC, COMPATIBLE]
+GEMINI = Case(
+    "gemini",
+    lambda url: GeminiProvider(FLASH, key=KEY, url=url),
+    _gemini,
+    lambda texts: gemini_server.content(texts, usage=None),
+    gemini_server.event(gemini_server.error("The model is overloaded.", status=503)),
+    _gemini_error,
+    b'"finishReason":"STOP"',
+    f"/v1beta/models/{FLASH.model}:streamGenerateContent?alt=sse",
+    lacks={"refusal": "content_filter"},
+    last=b"}",  # the SDK reads the last line of a body without its end
+)
+WIRE = [CHAT, RESPONSES, ANTHROPIC, COMPATIBLE, GEMINI]

@@ -10,8 +10,8 @@ import pytest
 from gateway.errors import InvalidRequest
 from gateway.profiles import completion_profile
 from gateway.providers.anthropic import AnthropicProvider
-from gateway.types import Call, Image, Message, Options, OutputSchema, Tool, ToolCall, ToolChoice
-from tests.contracts.cases import ANTHROPIC, CHAT, KEY, RESPONSES, WIRE, Case, call
+from gateway.types import Call, Image, Message, Options, OutputSchema, Safety, Tool, ToolCall, ToolChoice
+from tests.contracts.cases import ANTHROPIC, CHAT, GEMINI, KEY, RESPONSES, WIRE, Case, call
 from tests.contracts.test_provider_contract import TEXTS, collect, open_provider
 from tests.servers.wire import Script, serving
 
@@ -110,7 +110,31 @@ async def test_a_schema_is_given_to_the_api_where_it_takes_one() -> None:
     assert (await sent(CHAT, output=open_ended))["response_format"]["json_schema"]["strict"] is False
 
 
-@pytest.mark.parametrize("case", [each for each in WIRE if each is ANTHROPIC], ids=str)
+async def test_gemini_is_sent_parts_and_results_by_name() -> None:
+    body = await sent(GEMINI, TALK, tools=(TOOL,), tool_choice=ToolChoice.REQUIRED, output=OutputSchema("bill", SCHEMA))
+    question, calls, results = body["contents"]
+    assert body["systemInstruction"]["parts"] == [{"text": "Be brief."}]
+    assert question["parts"][0]["inlineData"]["data"] == "iVBORw0KGgo="
+    first, second = calls["parts"]
+    assert (calls["role"], first["functionCall"]) == ("model", {"id": "a", "name": "look_up", "args": {"order": 7}})
+    assert first["thoughtSignature"] == "seal"
+    assert "thoughtSignature" not in second
+    assert results["parts"][1]["functionResponse"] == {"id": "b", "name": "look_up", "response": {"result": "lost"}}
+    assert body["tools"][0]["functionDeclarations"][0]["parameters_json_schema"] == TOOL.parameters
+    assert body["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
+    assert body["generationConfig"]["responseJsonSchema"] == SCHEMA
+    assert body["generationConfig"]["maxOutputTokens"] == 100
+    assert "safetySettings" not in body
+
+
+async def test_gemini_is_told_how_strict_its_filters_are_to_be() -> None:
+    for safety, threshold in ((Safety.STRICT, "BLOCK_LOW_AND_ABOVE"), (Safety.RELAXED, "BLOCK_ONLY_HIGH")):
+        settings = (await sent(GEMINI, safety=safety))["safetySettings"]
+        assert {each["threshold"] for each in settings} == {threshold}
+        assert len(settings) == 4
+
+
+@pytest.mark.parametrize("case", [ANTHROPIC, GEMINI], ids=str)
 async def test_a_call_whose_arguments_are_no_object_is_not_sent(case: Case) -> None:
     with pytest.raises(InvalidRequest, match="look_up"):
         await sent(case, (Message("assistant", "", tool_calls=(ToolCall("a", "look_up", "[1]"),)),))
