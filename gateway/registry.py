@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gateway.base import EmbeddingProvider, Provider
 from gateway.errors import UnknownModel
 from gateway.profiles import EmbeddingProfile, ModelProfile
+
+if TYPE_CHECKING:
+    from gateway.providers.aws import AwsAccess
 
 Embed = Callable[[list[str]], Awaitable[list[list[float]]]]
 
@@ -23,6 +27,11 @@ class ProviderSettings:
     anthropic_url: str = ""
     gemini_key: str = field(default="", repr=False)
     gemini_url: str = ""
+    bedrock_region: str = ""
+    bedrock_url: str = ""
+    bedrock_key_id: str = ""
+    bedrock_secret_key: str = field(default="", repr=False)
+    bedrock_guardrail: str = ""
     compatible_url: str = ""
     compatible_key: str = field(default="", repr=False)
     embed: Embed | None = field(default=None, repr=False)
@@ -69,6 +78,19 @@ def _gemini(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     return GeminiProvider(profile, key=settings.gemini_key, url=settings.gemini_url)
 
 
+def _bedrock(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.bedrock import BedrockProvider
+
+    return BedrockProvider(profile, access=_aws_access(settings), guardrail=settings.bedrock_guardrail)
+
+
+def _aws_access(settings: ProviderSettings) -> AwsAccess:
+    from gateway.providers.aws import AwsAccess
+
+    key_id, secret = settings.bedrock_key_id, settings.bedrock_secret_key
+    return AwsAccess(settings.bedrock_region, settings.bedrock_url, key_id, secret)
+
+
 def _compatible(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.compatible import CompatibleProvider
 
@@ -86,6 +108,7 @@ ADAPTERS: dict[str, Callable[[ModelProfile, ProviderSettings], Provider]] = {
     "openai": _openai,
     "anthropic": _anthropic,
     "gemini": _gemini,
+    "bedrock": _bedrock,
     "compatible": _compatible,
 }
 EMBEDDERS: dict[str, Callable[[EmbeddingProfile], EmbeddingProvider]] = {

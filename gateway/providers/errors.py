@@ -65,22 +65,20 @@ Rules = Mapping[str, Callable[[Any, str], ProviderError]]
 
 
 @contextmanager
-def translated(sdk_error: type[Exception], secret: str, rules: Rules | None = None) -> Iterator[None]:
+def translated(
+    sdk_error: type[Exception] | tuple[type[Exception], ...], secret: str, rules: Rules | None = None
+) -> Iterator[None]:
     """Turns what the SDK, its HTTP client and its parsers raise into a `ProviderError`, without a
-    cause: theirs hold the request, and so the key. `sdk_error` is the root of the SDK's tree, and
-    `rules` are those of an SDK that calls its errors otherwise."""
+    cause: theirs hold the request, and so the key. `sdk_error` is the root of the SDK's tree, or its
+    roots, and `rules` are those of an SDK that calls its errors otherwise."""
     import httpx2
 
+    roots = sdk_error if isinstance(sdk_error, tuple) else (sdk_error,)
+    ours = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, ValueError, RecursionError)
+    expected: tuple[type[Exception], ...] = (*roots, *ours)
     try:
         yield
-    except (
-        sdk_error,
-        httpx2.HTTPError,
-        httpx2.InvalidURL,
-        httpx2.StreamError,
-        ValueError,
-        RecursionError,
-    ) as error:
+    except expected as error:
         raise translate(error, secret, rules) from None
 
 

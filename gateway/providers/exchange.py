@@ -74,7 +74,7 @@ async def exchange(
     opening: Callable[[], Awaitable[Upstream]],
     reader: Reader,
     *,
-    sdk_error: Callable[[], type[Exception]],
+    sdk_error: Callable[[], type[Exception] | tuple[type[Exception], ...]],
     secret: str,
     rules: Rules = RULES,
 ) -> AsyncGenerator[StreamEvent, None]:
@@ -152,7 +152,7 @@ def require_key(key: str, variable: str) -> None:
 def _read(reader: Reader, event: Any) -> list[StreamEvent]:
     try:
         return list(reader.read(event))
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise StreamBroken("an event of the stream does not have the shape of its API") from error
 
 

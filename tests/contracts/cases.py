@@ -6,18 +6,22 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from gateway.base import Provider
 from gateway.profiles import completion_profile
 from gateway.providers.anthropic import AnthropicProvider
+from gateway.providers.aws import AwsAccess
+from gateway.providers.bedrock import BedrockProvider
 from gateway.providers.compatible import CompatibleProvider
 from gateway.providers.gemini import GeminiProvider
 from gateway.providers.openai import openai_provider
-from gateway.types import Call, Caller, Message, Options
-from tests.servers import anthropic_server, gemini_server, openai_server
+from gateway.types import Call, Caller, Message, Options, Usage
+from tests.servers import anthropic_server, bedrock_server, gemini_server, openai_server
 from tests.servers.wire import sse
 
 KEY = "sk-test-0123456789abcdefghij"
+USAGE = Usage(input_tokens=42, output_tokens=9, cached_tokens=16, reasoning_tokens=3)
 TOOL = ("look_up", ('{"order":', "7}"))
 
 
@@ -25,8 +29,9 @@ TOOL = ("look_up", ('{"order":', "7}"))
 class Case:
     """`say` is the stream that ends with a reason, named as in `FinishReason`; `silent` the one
     without usage; `broken` the error event inside a stream; `error` the body of an error; `ending`
-    the bytes that are the terminator; `written` how many tokens its cache was given; `lacks` the reasons that it
-    calls by another's name; `last` the byte after the terminator that an SDK waits for."""
+    the bytes that are the terminator; `usage` what its stream reports; `lacks` the reasons that it
+    calls by another's name; `last` the byte after the terminator that an SDK waits for; `shows` what its request shows
+    of the credentials."""
 
     name: str
     make: Callable[[str], Provider]
@@ -36,15 +41,18 @@ class Case:
     error: Callable[[int, str, str], dict[str, Any]]
     ending: bytes
     path: str
-    written: int = 0
+    usage: Usage = USAGE
     lacks: Mapping[str, str] = field(default_factory=dict)
     last: bytes = b"\n"
+    shows: str = KEY
 
     def __str__(self) -> str:
         return self.name
 
     def whole(self, body: bytes) -> int:
         """How many bytes of the body an SDK has to have read before the answer may count as whole."""
+        if not self.last:
+            return body.index(self.ending) + len(self.ending)
         return body.index(self.last, body.index(self.ending)) + len(self.last)
 
 
@@ -77,6 +85,29 @@ def _gemini(texts: Sequence[str], reason: str) -> list[bytes]:
     return gemini_server.content(texts, reason=said[reason], tool=tool)
 
 
+def _converse(texts: Sequence[str], reason: str) -> list[bytes]:
+    said = {
+        "stop": "end_turn",
+        "length": "max_tokens",
+        "tool_call": "tool_use",
+        "content_filter": "guardrail_intervened",
+    }
+    return bedrock_server.converse(texts, reason=said[reason], tool=TOOL if reason == "tool_call" else None)
+
+
+def _bedrock_error(status: int, code: str, message: str) -> dict[str, Any]:
+    """Too long a prompt is a validation error like others: the words tell it."""
+    kinds = {429: "ThrottlingException", 401: "UnrecognizedClientException", 403: "AccessDeniedException"}
+    kinds |= {
+        400: "ValidationException",
+        422: "ValidationException",
+        404: "ResourceNotFoundException",
+        500: "InternalServerException",
+    }
+    said = "Input is too long for requested model: " if code == "context_length_exceeded" else ""
+    return bedrock_server.error(f"{said}{message}", code=kinds.get(status, "ServiceUnavailableException"))
+
+
 def _openai_error(status: int, code: str, message: str) -> dict[str, Any]:
     return openai_server.error(message, kind=code, code=code)
 
@@ -93,6 +124,7 @@ def _anthropic_error(status: int, code: str, message: str) -> dict[str, Any]:
 
 
 OWN = dataclasses.replace(completion_profile("compatible"), model="qwen")
+NOVA = completion_profile("bedrock-nova-2-lite")
 FLASH = completion_profile("gemini-3.5-flash-lite")
 LUNA, HAIKU = completion_profile("gpt-6-luna"), completion_profile("claude-haiku-5-5")
 CHAT = Case(
@@ -124,7 +156,7 @@ ANTHROPIC = Case(
     _anthropic_error,
     b"event: message_stop",
     "/v1/messages",
-    written=6,
+    usage=dataclasses.replace(USAGE, cache_write_tokens=6),
     lacks={"content_filter": "refusal"},  # its filters report themselves as a refusal
 )
 COMPATIBLE = Case(
@@ -136,6 +168,7 @@ COMPATIBLE = Case(
     _openai_error,
     b'"finish_reason":"stop"',
     "/v1/chat/completions",
+    shows="",
 )
 GEMINI = Case(
     "gemini",
@@ -149,4 +182,19 @@ GEMINI = Case(
     lacks={"refusal": "content_filter"},
     last=b"}",  # the SDK reads the last line of a body without its end
 )
-WIRE = [CHAT, RESPONSES, ANTHROPIC, COMPATIBLE, GEMINI]
+BEDROCK = Case(
+    "bedrock",
+    lambda url: BedrockProvider(NOVA, access=AwsAccess("eu-central-1", url, "AKIATEST", KEY)),
+    _converse,
+    lambda texts: bedrock_server.converse(texts, usage=False),
+    bedrock_server.exception("internalServerException", "try again"),
+    _bedrock_error,
+    bedrock_server.event("messageStop", {"stopReason": "end_turn"}),
+    f"/model/{quote(NOVA.model, safe='')}/converse-stream",
+    # Converse counts no reasoning apart.
+    usage=dataclasses.replace(USAGE, reasoning_tokens=0, cache_write_tokens=6),
+    lacks={"refusal": "content_filter"},
+    last=b"",
+    shows="AKIATEST",
+)
+WIRE = [CHAT, RESPONSES, ANTHROPIC, COMPATIBLE, GEMINI, BEDROCK]

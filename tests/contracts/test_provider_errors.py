@@ -11,12 +11,14 @@ from types import ModuleType
 from typing import Any
 
 import anthropic
+import botocore.exceptions
 import httpx2
 import openai
 import pytest
 from google.genai.errors import ClientError
 
 from gateway.errors import InvalidCredentials, InvalidRequest, ProviderError, QuotaExhausted, RateLimited
+from gateway.providers.aws import AWS_RULES
 from gateway.providers.errors import RULES, Rules, retry_after, safe, translate
 from gateway.providers.gemini import GEMINI_RULES
 from tests.servers import gemini_server
@@ -80,7 +82,11 @@ def test_the_list_is_not_empty() -> None:
     assert len(of_the_sdks()) > 35
 
 
-OTHERS: dict[str, Rules] = {"google.genai.errors": GEMINI_RULES}
+OTHERS: dict[str, Rules] = {
+    "google.genai.errors": GEMINI_RULES,
+    "botocore.exceptions": AWS_RULES,
+    "botocore.eventstream": AWS_RULES,
+}
 OWN = [(kind, rules) for name, rules in OTHERS.items() for kind in exceptions(importlib.import_module(name))]
 
 
@@ -88,7 +94,9 @@ OWN = [(kind, rules) for name, rules in OTHERS.items() for kind in exceptions(im
 def test_no_exception_of_an_sdk_with_its_own_shapes_is_left_out(kind: type[BaseException], rules: Rules) -> None:
     assert any(each.__name__ in rules for each in kind.__mro__)
     error = kind.__new__(kind)
-    for name, value in {"details": {}, "message": "it said so", "status": "X", "response": None, "code": 500}.items():
+    response: Any = {"Error": {}} if rules is AWS_RULES else None
+    values = {"details": {}, "message": "it said so", "status": "X", "response": response, "code": 500}
+    for name, value in values.items():
         setattr(error, name, value)
     assert type(translate(error, rules=rules)) is not ProviderError
 
@@ -101,6 +109,14 @@ def test_gemini_says_in_the_details_which_limit_was_hit() -> None:
         error = translate(ClientError(429, body, httpx2.Response(429, request=REQUEST)), rules=GEMINI_RULES)
         assert type(error) is kind
         assert getattr(error, "retry_after", 37) == 37
+
+
+@pytest.mark.threat("V10")
+def test_every_trouble_with_credentials_at_aws_is_told_from_a_bad_request() -> None:
+    words = ("Credential", "Token", "SSO", "Login", "MFA", "Profile")
+    kinds = [each for each in exceptions(botocore.exceptions) if any(word in each.__name__ for word in words)]
+    assert {type(translate(kind.__new__(kind), rules=AWS_RULES)) for kind in kinds} == {InvalidCredentials}
+    assert len(kinds) > 14
 
 
 @pytest.mark.threat("V10")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
 
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, Unsupported
 from gateway.profiles import completion_profile
 from gateway.providers.anthropic import AnthropicProvider
+from gateway.providers.aws import AwsAccess
+from gateway.providers.bedrock import BedrockProvider
 from gateway.types import Call, Image, Message, Options, OutputSchema, Safety, Tool, ToolCall, ToolChoice
-from tests.contracts.cases import ANTHROPIC, CHAT, GEMINI, KEY, RESPONSES, WIRE, Case, call
+from tests.contracts.cases import ANTHROPIC, BEDROCK, CHAT, GEMINI, KEY, RESPONSES, WIRE, Case, call
 from tests.contracts.test_provider_contract import TEXTS, collect, open_provider
 from tests.servers.wire import Script, serving
 
@@ -134,7 +137,39 @@ async def test_gemini_is_told_how_strict_its_filters_are_to_be() -> None:
         assert len(settings) == 4
 
 
-@pytest.mark.parametrize("case", [ANTHROPIC, GEMINI], ids=str)
+async def test_bedrock_is_sent_blocks_and_results_of_a_turn_together() -> None:
+    body = await sent(BEDROCK, TALK, tools=(TOOL,), tool_choice=ToolChoice.REQUIRED)
+    question, calls, results = body["messages"]
+    assert body["system"] == [{"text": "Be brief."}]
+    assert question["content"][0]["image"] == {"format": "png", "source": {"bytes": "iVBORw0KGgo="}}
+    assert [each["toolUse"]["input"] for each in calls["content"]] == [{"order": 7}, {}]
+    assert results["content"][1]["toolResult"] == {"toolUseId": "b", "content": [{"text": "lost"}]}
+    assert body["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"] == {"json": TOOL.parameters}
+    assert body["toolConfig"]["toolChoice"] == {"any": {}}
+    assert body["inferenceConfig"]["maxTokens"] == 100
+    with pytest.raises(Unsupported):
+        await sent(BEDROCK, TALK, tools=(TOOL,), tool_choice=ToolChoice.NONE)
+    assert "toolConfig" not in await sent(BEDROCK, tools=(TOOL,), tool_choice=ToolChoice.NONE)
+
+
+async def test_bedrock_is_sent_the_guardrail_the_cache_point_and_the_schema() -> None:
+    able = dataclasses.replace(completion_profile("bedrock-nova-2-lite"), json_schema=True)
+
+    def make(url: str) -> BedrockProvider:
+        return BedrockProvider(able, access=AwsAccess("eu-central-1", url, "AKIATEST", KEY), guardrail="gr-1:2")
+
+    case = dataclasses.replace(BEDROCK, make=make)
+    talk = (Message("system", "Policy.", cache=True), Message("user", "How?"))
+    body = await sent(case, talk, output=OutputSchema("bill", SCHEMA))
+    assert body["guardrailConfig"] == {"guardrailIdentifier": "gr-1", "guardrailVersion": "2"}
+    assert body["system"] == [{"text": "Policy."}, {"cachePoint": {"type": "default"}}]
+    named = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
+    assert (named["name"], json.loads(named["schema"])) == ("bill", SCHEMA)
+    with pytest.raises(Unsupported, match="schema"):
+        await sent(case, talk, output=OutputSchema("bill", {"type": "object", "properties": {"total": {}}}))
+
+
+@pytest.mark.parametrize("case", [ANTHROPIC, GEMINI, BEDROCK], ids=str)
 async def test_a_call_whose_arguments_are_no_object_is_not_sent(case: Case) -> None:
     with pytest.raises(InvalidRequest, match="look_up"):
         await sent(case, (Message("assistant", "", tool_calls=(ToolCall("a", "look_up", "[1]"),)),))
