@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from config.env import Env, calm_native_threads
 from config.secrets import local_secret
 from gateway.conf import GatewaySettings, answer_models
-from gateway.profiles import Price
+from gateway.profiles import Price, completion_profiles
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(BASE_DIR / ".env")
@@ -231,11 +231,15 @@ _openai, _anthropic = env.text("OPENAI_API_KEY"), env.text("ANTHROPIC_API_KEY")
 _gemini = env.text("GEMINI_API_KEY")
 _compatible = env.http_url("CITEDESK_COMPATIBLE_URL")
 _bedrock = env.text("CITEDESK_BEDROCK_REGION")
+_mistral = env.text("MISTRAL_API_KEY")
+_azure = env.http_url("CITEDESK_AZURE_URL")
 _reachable = {
     "openai": _openai,
     "anthropic": _anthropic,
     "gemini": _gemini,
     "bedrock": _bedrock,
+    "mistral": _mistral,
+    "azure": _azure,
     "compatible": _compatible,
 }
 GATEWAY = GatewaySettings(
@@ -259,6 +263,14 @@ GATEWAY = GatewaySettings(
     bedrock_key_id=env.text("CITEDESK_BEDROCK_KEY_ID"),
     bedrock_secret_key=env.text("CITEDESK_BEDROCK_SECRET_KEY"),
     bedrock_guardrail=env.text("CITEDESK_BEDROCK_GUARDRAIL"),
+    mistral_key=_mistral,
+    mistral_url=env.http_url("CITEDESK_MISTRAL_URL"),
+    azure_key=env.text("AZURE_OPENAI_API_KEY"),
+    azure_url=_azure,
+    azure_api=env.choice("CITEDESK_AZURE_API", "responses", ("responses", "chat")),
+    azure_identity=env.boolean("CITEDESK_AZURE_IDENTITY", False),
+    azure_deployment=env.text("CITEDESK_AZURE_DEPLOYMENT"),
+    azure_model=env.text("CITEDESK_AZURE_MODEL"),
     compatible_url=_compatible,
     compatible_model=env.text("CITEDESK_COMPATIBLE_MODEL"),
     compatible_key=env.text("CITEDESK_COMPATIBLE_KEY"),
@@ -274,6 +286,13 @@ if bool(GATEWAY.bedrock_key_id) != bool(GATEWAY.bedrock_secret_key):
     raise ImproperlyConfigured("CITEDESK_BEDROCK_KEY_ID and CITEDESK_BEDROCK_SECRET_KEY go together: set both or none.")
 if GATEWAY.bedrock_guardrail and not GATEWAY.bedrock_guardrail.rpartition(":")[0]:
     raise ImproperlyConfigured("CITEDESK_BEDROCK_GUARDRAIL must read id:version, such as gr-abc123:1.")
+if _azure and not (GATEWAY.azure_key or GATEWAY.azure_identity):
+    raise ImproperlyConfigured("CITEDESK_AZURE_URL needs AZURE_OPENAI_API_KEY, or CITEDESK_AZURE_IDENTITY=1.")
+if _azure and not (GATEWAY.azure_deployment and GATEWAY.azure_model in completion_profiles()):
+    raise ImproperlyConfigured(
+        "CITEDESK_AZURE_DEPLOYMENT must name the deployment of CITEDESK_AZURE_URL, and CITEDESK_AZURE_MODEL the "
+        "profile of the model that it serves, such as gpt-6-luna."
+    )
 if _compatible and not GATEWAY.compatible_model:
     raise ImproperlyConfigured("CITEDESK_COMPATIBLE_MODEL must name the model that CITEDESK_COMPATIBLE_URL serves.")
 env.refuse_unknown()

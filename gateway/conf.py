@@ -18,6 +18,8 @@ FIRST = {
     "anthropic": "claude-haiku-5-5",
     "gemini": "gemini-3.5-flash-lite",
     "bedrock": "bedrock-nova-2-lite",
+    "mistral": "mistral-small-4",
+    "azure": "azure",
     "compatible": "compatible",
 }
 NEEDED = {
@@ -25,6 +27,8 @@ NEEDED = {
     "anthropic": "ANTHROPIC_API_KEY",
     "gemini": "GEMINI_API_KEY",
     "bedrock": "CITEDESK_BEDROCK_REGION",
+    "mistral": "MISTRAL_API_KEY",
+    "azure": "CITEDESK_AZURE_URL",
     "compatible": "CITEDESK_COMPATIBLE_URL",
 }
 
@@ -52,6 +56,14 @@ class GatewaySettings:
     bedrock_key_id: str = ""
     bedrock_secret_key: str = ""
     bedrock_guardrail: str = ""
+    mistral_key: str = ""
+    mistral_url: str = ""
+    azure_key: str = ""
+    azure_url: str = ""
+    azure_api: str = "responses"
+    azure_identity: bool = False
+    azure_deployment: str = ""
+    azure_model: str = ""
     compatible_url: str = ""
     compatible_model: str = ""
     compatible_key: str = ""

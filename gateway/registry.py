@@ -32,6 +32,12 @@ class ProviderSettings:
     bedrock_key_id: str = ""
     bedrock_secret_key: str = field(default="", repr=False)
     bedrock_guardrail: str = ""
+    mistral_key: str = field(default="", repr=False)
+    mistral_url: str = ""
+    azure_key: str = field(default="", repr=False)
+    azure_url: str = ""
+    azure_api: str = "responses"
+    azure_identity: bool = False
     compatible_url: str = ""
     compatible_key: str = field(default="", repr=False)
     embed: Embed | None = field(default=None, repr=False)
@@ -91,6 +97,19 @@ def _aws_access(settings: ProviderSettings) -> AwsAccess:
     return AwsAccess(settings.bedrock_region, settings.bedrock_url, key_id, secret)
 
 
+def _mistral(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.mistral import MistralProvider
+
+    return MistralProvider(profile, key=settings.mistral_key, url=settings.mistral_url)
+
+
+def _azure(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.azure import EntraToken, azure_provider
+
+    token = EntraToken() if settings.azure_identity else None
+    return azure_provider(profile, url=settings.azure_url, key=settings.azure_key, token=token, api=settings.azure_api)
+
+
 def _compatible(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.compatible import CompatibleProvider
 
@@ -109,6 +128,8 @@ ADAPTERS: dict[str, Callable[[ModelProfile, ProviderSettings], Provider]] = {
     "anthropic": _anthropic,
     "gemini": _gemini,
     "bedrock": _bedrock,
+    "mistral": _mistral,
+    "azure": _azure,
     "compatible": _compatible,
 }
 EMBEDDERS: dict[str, Callable[[EmbeddingProfile], EmbeddingProvider]] = {

@@ -28,9 +28,12 @@ def candidates(call: Call) -> list[ModelProfile]:
 
 
 def configured_profile(profile_id: str) -> ModelProfile:
-    """The profile, completed by the settings where it is of the operator's own server. Raises
-    `UnknownModel`."""
+    """The profile, completed by the settings where it is of the operator's own server or deployment.
+    Raises `UnknownModel`."""
     profile, conf = completion_profile(profile_id), configured()
+    if profile.provider == "azure":  # a deployment is named by its operator; what it can do is its model's
+        model = completion_profile(conf.azure_model)
+        return replace(model, id=profile.id, provider=profile.provider, model=conf.azure_deployment)
     if not profile.operators:
         return profile
     return replace(

@@ -124,6 +124,8 @@ async def _keep(response: httpx2.Response) -> None:
     kept = _responses.get()
     if kept is not None:
         kept.append(response)
+    if response.status_code >= 300:
+        await response.aread()  # Mistral's SDK looks into the body of an error without reading it
 
 
 @contextmanager

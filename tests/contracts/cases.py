@@ -12,12 +12,14 @@ from gateway.base import Provider
 from gateway.profiles import completion_profile
 from gateway.providers.anthropic import AnthropicProvider
 from gateway.providers.aws import AwsAccess
+from gateway.providers.azure import azure_provider
 from gateway.providers.bedrock import BedrockProvider
 from gateway.providers.compatible import CompatibleProvider
 from gateway.providers.gemini import GeminiProvider
+from gateway.providers.mistral import MistralProvider
 from gateway.providers.openai import openai_provider
 from gateway.types import Call, Caller, Message, Options, Usage
-from tests.servers import anthropic_server, bedrock_server, gemini_server, openai_server
+from tests.servers import anthropic_server, bedrock_server, gemini_server, mistral_server, openai_server
 from tests.servers.wire import sse
 
 KEY = "sk-test-0123456789abcdefghij"
@@ -30,7 +32,8 @@ class Case:
     """`say` is the stream that ends with a reason, named as in `FinishReason`; `silent` the one
     without usage; `broken` the error event inside a stream; `error` the body of an error; `ending`
     the bytes that are the terminator; `usage` what its stream reports; `lacks` the reasons that it
-    calls by another's name; `last` the byte after the terminator that an SDK waits for; `shows` what its request shows
+    calls by another name; `unended` that its SDK reads the last line of a body without its end;
+    `hangs_up` that its SDK gives the connection up at the end; `shows` what its request shows
     of the credentials."""
 
     name: str
@@ -43,7 +46,9 @@ class Case:
     path: str
     usage: Usage = USAGE
     lacks: Mapping[str, str] = field(default_factory=dict)
-    last: bytes = b"\n"
+    unended: bool = False
+    binary: bool = False
+    hangs_up: bool = False
     shows: str = KEY
 
     def __str__(self) -> str:
@@ -51,9 +56,11 @@ class Case:
 
     def whole(self, body: bytes) -> int:
         """How many bytes of the body an SDK has to have read before the answer may count as whole."""
-        if not self.last:
-            return body.index(self.ending) + len(self.ending)
-        return body.index(self.last, body.index(self.ending)) + len(self.last)
+        start = body.index(self.ending)
+        if self.binary:
+            return start + len(self.ending)
+        end = body.index(b"\n", start)
+        return len(body[:end].rstrip(b"\r")) if self.unended else end + 1
 
 
 def call(text: str = "How?", **options: Any) -> Call:
@@ -95,6 +102,12 @@ def _converse(texts: Sequence[str], reason: str) -> list[bytes]:
     return bedrock_server.converse(texts, reason=said[reason], tool=TOOL if reason == "tool_call" else None)
 
 
+def _mistral(texts: Sequence[str], reason: str) -> list[bytes]:
+    said = {"stop": "stop", "length": "model_length", "tool_call": "tool_calls"}
+    tool = (TOOL[0], "".join(TOOL[1])) if reason == "tool_call" else None
+    return mistral_server.completion(texts, reason=said[reason], tool=tool)
+
+
 def _bedrock_error(status: int, code: str, message: str) -> dict[str, Any]:
     """Too long a prompt is a validation error like others: the words tell it."""
     kinds = {429: "ThrottlingException", 401: "UnrecognizedClientException", 403: "AccessDeniedException"}
@@ -125,6 +138,7 @@ def _anthropic_error(status: int, code: str, message: str) -> dict[str, Any]:
 
 OWN = dataclasses.replace(completion_profile("compatible"), model="qwen")
 NOVA = completion_profile("bedrock-nova-2-lite")
+SMALL = completion_profile("mistral-small-4")
 FLASH = completion_profile("gemini-3.5-flash-lite")
 LUNA, HAIKU = completion_profile("gpt-6-luna"), completion_profile("claude-haiku-5-5")
 CHAT = Case(
@@ -180,7 +194,7 @@ GEMINI = Case(
     b'"finishReason":"STOP"',
     f"/v1beta/models/{FLASH.model}:streamGenerateContent?alt=sse",
     lacks={"refusal": "content_filter"},
-    last=b"}",  # the SDK reads the last line of a body without its end
+    unended=True,
 )
 BEDROCK = Case(
     "bedrock",
@@ -194,7 +208,27 @@ BEDROCK = Case(
     # Converse counts no reasoning apart.
     usage=dataclasses.replace(USAGE, reasoning_tokens=0, cache_write_tokens=6),
     lacks={"refusal": "content_filter"},
-    last=b"",
+    binary=True,
     shows="AKIATEST",
 )
-WIRE = [CHAT, RESPONSES, ANTHROPIC, COMPATIBLE, GEMINI, BEDROCK]
+MISTRAL = Case(
+    "mistral",
+    lambda url: MistralProvider(SMALL, key=KEY, url=url),
+    _mistral,
+    lambda texts: mistral_server.completion(texts, usage=None),
+    sse(mistral_server.error("Service unavailable.", kind="service_unavailable")),
+    lambda status, code, message: mistral_server.error(message, kind=code),
+    b'"finish_reason":"stop"',
+    "/v1/chat/completions",
+    usage=dataclasses.replace(USAGE, reasoning_tokens=0),  # it counts no reasoning apart
+    lacks={"refusal": "stop", "content_filter": "stop"},  # it says neither
+    unended=True,
+    hangs_up=True,
+)
+AZURE = dataclasses.replace(
+    RESPONSES,
+    name="azure",
+    make=lambda url: azure_provider(dataclasses.replace(LUNA, provider="azure", model="my-luna"), url=url, key=KEY),
+    path="/openai/v1/responses",
+)
+WIRE = [CHAT, RESPONSES, ANTHROPIC, COMPATIBLE, GEMINI, BEDROCK, MISTRAL, AZURE]

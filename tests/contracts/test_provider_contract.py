@@ -46,7 +46,19 @@ from gateway.types import (
     Trace,
     UsageReport,
 )
-from tests.contracts.cases import ANTHROPIC, BEDROCK, CHAT, COMPATIBLE, GEMINI, KEY, RESPONSES, WIRE, Case, call
+from tests.contracts.cases import (
+    ANTHROPIC,
+    BEDROCK,
+    CHAT,
+    COMPATIBLE,
+    GEMINI,
+    KEY,
+    MISTRAL,
+    RESPONSES,
+    WIRE,
+    Case,
+    call,
+)
 from tests.servers import bedrock_server, gemini_server
 from tests.servers.wire import Request, Script, failure, serving
 
@@ -397,7 +409,7 @@ async def test_each_request_says_what_its_api_wants() -> None:
 
 
 @pytest.mark.threat("V10")
-@pytest.mark.parametrize("case", [CHAT, RESPONSES, ANTHROPIC, GEMINI], ids=str)
+@pytest.mark.parametrize("case", [CHAT, RESPONSES, ANTHROPIC, GEMINI, MISTRAL], ids=str)
 async def test_without_a_key_nothing_is_sent(case: Case) -> None:
     provider = case.make("http://127.0.0.1:1")
     provider._key = ""  # type: ignore[attr-defined]
@@ -419,7 +431,7 @@ async def test_a_connection_is_used_again(case: Case) -> None:
     async with serving(Script(case.say(TEXTS, "stop"))) as server, open_provider(case, server.url) as provider:
         for _ in range(3):
             await collect(provider, call())
-        assert server.connections == 1
+        assert server.connections == (3 if case.hangs_up else 1)
 
 
 @wire
@@ -529,9 +541,14 @@ async def test_no_thread_of_bedrocks_outlives_a_call_that_was_cancelled_before_i
         await asyncio.wait_for(gone.left.wait(), 0.5)
 
 
-@pytest.mark.parametrize(
-    ("case", "package", "extra"), [(GEMINI, "google.genai", "gemini"), (BEDROCK, "botocore", "bedrock")], ids=str
-)
+EXTRAS = [
+    (GEMINI, "google.genai", "gemini"),
+    (BEDROCK, "botocore", "bedrock"),
+    (MISTRAL, "mistralai.client", "mistral"),
+]
+
+
+@pytest.mark.parametrize(("case", "package", "extra"), EXTRAS, ids=str)
 async def test_an_sdk_that_is_not_installed_says_which_extra_brings_it(
     case: Case, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

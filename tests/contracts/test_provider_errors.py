@@ -21,6 +21,7 @@ from gateway.errors import InvalidCredentials, InvalidRequest, ProviderError, Qu
 from gateway.providers.aws import AWS_RULES
 from gateway.providers.errors import RULES, Rules, retry_after, safe, translate
 from gateway.providers.gemini import GEMINI_RULES
+from gateway.providers.mistral import MISTRAL_RULES
 from tests.servers import gemini_server
 
 ROOTS = {"OpenAIError", "AnthropicError"}
@@ -86,6 +87,8 @@ OTHERS: dict[str, Rules] = {
     "google.genai.errors": GEMINI_RULES,
     "botocore.exceptions": AWS_RULES,
     "botocore.eventstream": AWS_RULES,
+    "mistralai.client.errors": MISTRAL_RULES,
+    "mistralai.extra.exceptions": MISTRAL_RULES,
 }
 OWN = [(kind, rules) for name, rules in OTHERS.items() for kind in exceptions(importlib.import_module(name))]
 
@@ -96,6 +99,7 @@ def test_no_exception_of_an_sdk_with_its_own_shapes_is_left_out(kind: type[BaseE
     error = kind.__new__(kind)
     response: Any = {"Error": {}} if rules is AWS_RULES else None
     values = {"details": {}, "message": "it said so", "status": "X", "response": response, "code": 500}
+    values |= {"body": "", "status_code": 500, "headers": {}}
     for name, value in values.items():
         setattr(error, name, value)
     assert type(translate(error, rules=rules)) is not ProviderError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from gateway.errors import InvalidRequest, Unsupported
 from gateway.profiles import completion_profile
 from gateway.providers.anthropic import AnthropicProvider
 from gateway.providers.aws import AwsAccess
+from gateway.providers.azure import azure_provider
 from gateway.providers.bedrock import BedrockProvider
 from gateway.types import Call, Image, Message, Options, OutputSchema, Safety, Tool, ToolCall, ToolChoice
-from tests.contracts.cases import ANTHROPIC, BEDROCK, CHAT, GEMINI, KEY, RESPONSES, WIRE, Case, call
+from tests.contracts.cases import ANTHROPIC, BEDROCK, CHAT, GEMINI, KEY, MISTRAL, RESPONSES, WIRE, Case, call
 from tests.contracts.test_provider_contract import TEXTS, collect, open_provider
 from tests.servers.wire import Script, serving
 
@@ -169,6 +171,20 @@ async def test_bedrock_is_sent_the_guardrail_the_cache_point_and_the_schema() ->
         await sent(case, talk, output=OutputSchema("bill", {"type": "object", "properties": {"total": {}}}))
 
 
+async def test_mistral_is_sent_ids_that_it_takes() -> None:
+    body = await sent(MISTRAL, TALK, tools=(TOOL,), tool_choice=ToolChoice.REQUIRED, safety=Safety.STRICT)
+    _system, question, calls, first, second = body["messages"]
+    assert question["content"][0] == {"type": "image_url", "image_url": "data:image/png;base64,iVBORw0KGgo="}
+    ids = [each["id"] for each in calls["tool_calls"]]
+    assert [first["tool_call_id"], second["tool_call_id"]] == ids
+    assert all(re.fullmatch("[a-zA-Z0-9]{9}", each) for each in ids)
+    assert (first["name"], first["content"]) == ("look_up", "shipped")
+    assert body["tools"][0]["function"]["parameters"] == TOOL.parameters
+    assert (body["tool_choice"], body["safe_prompt"]) == ("any", True)
+    schema = (await sent(MISTRAL, output=OutputSchema("bill", SCHEMA)))["response_format"]["json_schema"]
+    assert (schema["schema"], schema["strict"]) == (SCHEMA, True)
+
+
 @pytest.mark.parametrize("case", [ANTHROPIC, GEMINI, BEDROCK], ids=str)
 async def test_a_call_whose_arguments_are_no_object_is_not_sent(case: Case) -> None:
     with pytest.raises(InvalidRequest, match="look_up"):
@@ -182,3 +198,22 @@ async def test_a_plain_question_is_plain_in_every_api() -> None:
             await collect(provider, asked)
             assert server.requests[0].asked == "How?", case
             assert not {"tools", "tool_choice", "response_format", "text"} & set(server.requests[0].body)
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+async def test_azure_is_asked_for_a_new_token_with_each_request(api: str) -> None:
+    given = iter(["first", "second"])
+
+    async def token() -> str:
+        return next(given)
+
+    said = (RESPONSES if api == "responses" else CHAT).say(TEXTS, "stop")
+    async with serving(Script(said)) as server:
+        profile = dataclasses.replace(completion_profile("gpt-6-luna"), model="my-luna")
+        provider = azure_provider(profile, url=server.url, token=token, api=api)
+        for _ in range(2):
+            await collect(provider, call())
+        await provider.aclose()
+    assert [each.headers["authorization"] for each in server.requests] == ["Bearer first", "Bearer second"]
+    assert {each.body["model"] for each in server.requests} == {"my-luna"}
+    assert server.requests[0].path == f"/openai/v1/{'responses' if api == 'responses' else 'chat/completions'}"

@@ -54,7 +54,7 @@ def test_a_model_that_cannot_answer_stops_the_start(named: str, says: str) -> No
 
 def test_every_profile_has_an_adapter_and_a_price() -> None:
     assert {profile.provider for profile in completion_profiles().values()} <= set(ADAPTERS)
-    assert all(profile.price is not None for profile in completion_profiles().values())
+    assert all(profile.price is not None for profile in completion_profiles().values() if profile.id != "azure")
     assert set(FIRST.values()) <= set(completion_profiles())
 
 
@@ -71,6 +71,13 @@ def test_the_operators_own_server_has_the_price_that_he_says(monkeypatch: pytest
     assert most(call(), profile) > 0
     with pytest.raises(UnpricedModel):
         most(call(), dataclasses.replace(profile, price=None))
+
+
+def test_a_deployment_on_azure_can_and_costs_what_its_model_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = dataclasses.replace(settings.GATEWAY, azure_deployment="my-luna", azure_model="gpt-6-luna")
+    monkeypatch.setattr(settings, "GATEWAY", own)
+    profile, luna = configured_profile("azure"), completion_profile("gpt-6-luna")
+    assert profile == dataclasses.replace(luna, id="azure", provider="azure", model="my-luna")
 
 
 @pytest.mark.threat("T12")
