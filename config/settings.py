@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from config.env import Env, calm_native_threads
 from config.secrets import local_secret
-from gateway.conf import GatewaySettings, answer_models
+from gateway.conf import GatewaySettings, answer_models, front
 from gateway.profiles import Price, completion_profiles
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -271,6 +271,7 @@ GATEWAY = GatewaySettings(
     azure_identity=env.boolean("CITEDESK_AZURE_IDENTITY", False),
     azure_deployment=env.text("CITEDESK_AZURE_DEPLOYMENT"),
     azure_model=env.text("CITEDESK_AZURE_MODEL"),
+    front=front(env.text("CITEDESK_FRONT"), env.text("CITEDESK_FRONT_KEY"), env.text("CITEDESK_FRONT_HEADERS")),
     compatible_url=_compatible,
     compatible_model=env.text("CITEDESK_COMPATIBLE_MODEL"),
     compatible_key=env.text("CITEDESK_COMPATIBLE_KEY"),

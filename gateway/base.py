@@ -47,3 +47,7 @@ class EmbeddingProvider(Protocol):
     async def embed(self, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
         """One vector for each text, in order. Raises `ProviderError`."""
         ...
+
+    async def aclose(self) -> None:
+        """Releases the connections."""
+        ...

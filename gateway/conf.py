@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from gateway.profiles import Price, completion_profiles
+from gateway.providers.fronts import KINDS, NO_FRONT, Front
 
 FREE = Price(Decimal(0), Decimal(0), Decimal(0))
 FIRST = {
@@ -70,6 +72,7 @@ class GatewaySettings:
     compatible_context: int = 8192
     compatible_timeout: int = 120
     compatible_price: Price = field(default=FREE)
+    front: Front = NO_FRONT
     reservation_seconds: int = 600
 
     def __repr__(self) -> str:
@@ -98,6 +101,25 @@ def answer_models(named: Sequence[str], reachable: Mapping[str, bool]) -> tuple[
                 f"CITEDESK_ANSWER_MODELS names {name!r}, but {NEEDED[profile.provider]} is not set."
             )
     return tuple(named)
+
+
+def front(name: str, key: str, headers: str) -> Front:
+    """The gateway in front of the providers; `headers` is a JSON object. Raises `ImproperlyConfigured`."""
+    if not name:
+        if key or headers:
+            raise ImproperlyConfigured("CITEDESK_FRONT must name the gateway that CITEDESK_FRONT_KEY is for.")
+        return NO_FRONT
+    if name not in KINDS:
+        raise ImproperlyConfigured(f"CITEDESK_FRONT={name!r} is not one of: {', '.join(KINDS)}.")
+    try:
+        named = json.loads(headers or "{}")
+    except ValueError:
+        named = None
+    if not isinstance(named, dict) or not all(isinstance(value, str) for value in named.values()):
+        raise ImproperlyConfigured(
+            'CITEDESK_FRONT_HEADERS is no JSON object of texts, such as {"x-portkey-provider": "openai"}.'
+        )
+    return Front(name, key, tuple(named.items()))
 
 
 def configured() -> GatewaySettings:

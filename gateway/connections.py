@@ -53,6 +53,8 @@ async def close() -> None:
     opened = _by_loop.pop(asyncio.get_running_loop(), _Open())
     for each in opened.completion.values():
         await each.aclose()
+    for embedder in opened.embedding.values():
+        await embedder.aclose()
 
 
 def warm_up() -> Future[list[list[float]]]:

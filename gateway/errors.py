@@ -18,6 +18,7 @@ GatewayError
     ├── ContextTooLong        context_too_long       more tokens than the model takes
     ├── ContentRefused        content_refused        blocked before any text
     ├── InvalidOutput         invalid_output         no JSON as the schema wants it, beyond repair
+    ├── WrongDimensions       wrong_dimensions       vectors of another size than the index holds
     └── NotInstalled          not_installed          the provider's SDK is an extra that is missing
 
 `retryable` says that the same call may succeed later on the same provider. Whether another
@@ -129,6 +130,10 @@ class ContentRefused(ProviderError):
 
 class InvalidOutput(ProviderError):
     code = "invalid_output"
+
+
+class WrongDimensions(ProviderError):
+    code = "wrong_dimensions"
 
 
 class NotInstalled(ProviderError):

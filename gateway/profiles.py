@@ -66,7 +66,8 @@ class ModelProfile:
 
 @dataclass(frozen=True)
 class EmbeddingProfile:
-    """One embedding model. `max_tokens` is what it reads of a text; the rest is cut."""
+    """One embedding model. `max_tokens` is what it reads of a text; the rest is cut, or refused by an
+    API. `batch` and `batch_tokens` are how many texts and tokens one request may hold."""
 
     id: str
     provider: str
@@ -74,6 +75,8 @@ class EmbeddingProfile:
     dimensions: int
     max_tokens: int
     price: Price | None
+    batch: int = 1
+    batch_tokens: int = 8000
 
 
 def _price(entry: dict[str, str] | None) -> Price | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.base import EmbeddingProvider, Provider
 from gateway.errors import UnknownModel
 from gateway.profiles import EmbeddingProfile, ModelProfile
+from gateway.providers.fronts import NO_FRONT, Front
 
 if TYPE_CHECKING:
     from gateway.providers.aws import AwsAccess
@@ -40,6 +41,7 @@ class ProviderSettings:
     azure_identity: bool = False
     compatible_url: str = ""
     compatible_key: str = field(default="", repr=False)
+    front: Front = NO_FRONT
     embed: Embed | None = field(default=None, repr=False)
 
 
@@ -56,7 +58,7 @@ def make_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> Emb
     factory = EMBEDDERS.get(profile.provider)
     if factory is None:
         raise UnknownModel(f"no adapter embeds for the provider {profile.provider!r}")
-    return factory(profile)
+    return factory(profile, settings)
 
 
 def _extractive(profile: ModelProfile, settings: ProviderSettings) -> Provider:
@@ -69,13 +71,15 @@ def _extractive(profile: ModelProfile, settings: ProviderSettings) -> Provider:
 def _openai(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.openai import openai_provider
 
-    return openai_provider(profile, key=settings.openai_key, url=settings.openai_url, api=settings.openai_api)
+    return openai_provider(
+        profile, key=settings.openai_key, url=settings.openai_url, api=settings.openai_api, front=settings.front
+    )
 
 
 def _anthropic(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.anthropic import AnthropicProvider
 
-    return AnthropicProvider(profile, key=settings.anthropic_key, url=settings.anthropic_url)
+    return AnthropicProvider(profile, key=settings.anthropic_key, url=settings.anthropic_url, front=settings.front)
 
 
 def _gemini(profile: ModelProfile, settings: ProviderSettings) -> Provider:
@@ -113,10 +117,34 @@ def _azure(profile: ModelProfile, settings: ProviderSettings) -> Provider:
 def _compatible(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.compatible import CompatibleProvider
 
-    return CompatibleProvider(profile, key=settings.compatible_key, url=settings.compatible_url)
+    return CompatibleProvider(profile, key=settings.compatible_key, url=settings.compatible_url, front=settings.front)
 
 
-def _sentence_transformers(profile: EmbeddingProfile) -> EmbeddingProvider:
+def _openai_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:
+    from gateway.providers.embedding import OpenAIEmbedder
+
+    return OpenAIEmbedder(profile, key=settings.openai_key, url=settings.openai_url)
+
+
+def _gemini_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:
+    from gateway.providers.embedding import GeminiEmbedder
+
+    return GeminiEmbedder(profile, key=settings.gemini_key, url=settings.gemini_url)
+
+
+def _mistral_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:
+    from gateway.providers.embedding import MistralEmbedder
+
+    return MistralEmbedder(profile, key=settings.mistral_key, url=settings.mistral_url)
+
+
+def _bedrock_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:
+    from gateway.providers.embedding import BedrockEmbedder
+
+    return BedrockEmbedder(profile, access=_aws_access(settings))
+
+
+def _sentence_transformers(profile: EmbeddingProfile, _settings: ProviderSettings) -> EmbeddingProvider:
     from gateway.providers.sentence_transformers import shared
 
     return shared(profile)
@@ -132,6 +160,10 @@ ADAPTERS: dict[str, Callable[[ModelProfile, ProviderSettings], Provider]] = {
     "azure": _azure,
     "compatible": _compatible,
 }
-EMBEDDERS: dict[str, Callable[[EmbeddingProfile], EmbeddingProvider]] = {
-    "sentence_transformers": _sentence_transformers
+EMBEDDERS: dict[str, Callable[[EmbeddingProfile, ProviderSettings], EmbeddingProvider]] = {
+    "sentence_transformers": _sentence_transformers,
+    "openai": _openai_embedding,
+    "gemini": _gemini_embedding,
+    "mistral": _mistral_embedding,
+    "bedrock": _bedrock_embedding,
 }

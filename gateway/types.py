@@ -270,6 +270,7 @@ class Trace:
     model: str = ""
     model_version: str = ""
     attempts: list[JSON] = field(default_factory=list)
+    gateways: list[JSON] = field(default_factory=list)  # what gateways in front of providers reported
     text: str = ""
     tool_calls: list[JSON] = field(default_factory=list)
     usage: Usage = Usage()

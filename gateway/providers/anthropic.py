@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import StreamBroken
 from gateway.profiles import ModelProfile
 from gateway.providers.exchange import Upstream, exchange, http_client, require_key, timeout
+from gateway.providers.fronts import NO_FRONT, Front
 from gateway.providers.turns import arguments, system_messages, turns
 from gateway.types import (
     JSON,
@@ -47,9 +48,9 @@ class AnthropicProvider:
 
     name = "anthropic"
 
-    def __init__(self, profile: ModelProfile, *, key: str, url: str) -> None:
+    def __init__(self, profile: ModelProfile, *, key: str, url: str, front: Front = NO_FRONT) -> None:
         self.profile = profile
-        self._key, self._url = key, url or ANTHROPIC_URL
+        self._key, self._url, self._front = key, url or ANTHROPIC_URL, front
 
     def __repr__(self) -> str:
         return f"AnthropicProvider({self.profile.id!r})"
@@ -57,7 +58,12 @@ class AnthropicProvider:
     def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
         async def opening() -> Upstream:
             require_key(self._key, "ANTHROPIC_API_KEY")
-            return await self._client.messages.create(**self._request(call), timeout=timeout(call))  # type: ignore[return-value]
+            headers = self._front.request_headers(call)
+            stream: Any = await self._client.messages.create(
+                **self._request(call), extra_headers=headers, timeout=timeout(call)
+            )
+            self._front.note(stream.response.headers, trace)
+            return stream  # type: ignore[no-any-return]
 
         return exchange(opening, MessagesReader(), sdk_error=anthropic_error, secret=self._key)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import StreamBroken
 from gateway.profiles import ModelProfile
 from gateway.providers.exchange import Upstream, exchange, http_client, require_key, timeout
+from gateway.providers.fronts import NO_FRONT, Front
 from gateway.schemas import closed
 from gateway.types import (
     JSON,
@@ -48,15 +49,15 @@ class OpenAIChatProvider:
 
     name = "openai"
 
-    def __init__(self, profile: ModelProfile, *, key: str, url: str) -> None:
+    def __init__(self, profile: ModelProfile, *, key: str, url: str, front: Front = NO_FRONT) -> None:
         self.profile = profile
-        self._key, self._url = key, url or OPENAI_URL
+        self._key, self._url, self._front = key, url or OPENAI_URL, front
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.profile.id!r})"
 
     def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
-        return self._exchange({**self._request(call), "store": False}, call)
+        return self._exchange({**self._request(call), "store": False}, call, trace)
 
     async def aclose(self) -> None:
         if "_client" in self.__dict__:
@@ -89,10 +90,14 @@ class OpenAIChatProvider:
             request["response_format"] = {"type": "json_schema", "json_schema": json_schema(options.output)}
         return request
 
-    def _exchange(self, request: JSON, call: Call) -> AsyncGenerator[StreamEvent, None]:
+    def _exchange(self, request: JSON, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
         async def opening() -> Upstream:
             self._check()
-            return await self._client.chat.completions.create(**request, timeout=timeout(call))  # type: ignore[return-value]
+            headers = {**request.get("extra_headers", {}), **self._front.request_headers(call)}
+            asked = {**request, "extra_headers": headers}
+            stream = await self._client.chat.completions.create(**asked, timeout=timeout(call))
+            self._front.note(stream.response.headers, trace)
+            return stream  # type: ignore[no-any-return]
 
         return exchange(opening, ChatReader(), sdk_error=openai_error, secret=self._key)
 

@@ -35,7 +35,12 @@ class OpenAIResponsesProvider(OpenAIChatProvider):
     def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
         async def opening() -> Upstream:
             self._check()
-            return await self._client.responses.create(**self._request(call), timeout=timeout(call))  # type: ignore[return-value]
+            headers = self._front.request_headers(call)
+            stream: Any = await self._client.responses.create(
+                **self._request(call), extra_headers=headers, timeout=timeout(call)
+            )
+            self._front.note(stream.response.headers, trace)
+            return stream  # type: ignore[no-any-return]
 
         return exchange(opening, ResponsesReader(self._key), sdk_error=openai_error, secret=self._key)
 
