@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from config.env import Env, calm_native_threads
 from config.secrets import local_secret
-from gateway.conf import GatewaySettings, answer_models, front
+from gateway.conf import GatewaySettings, abilities, answer_models, front
 from gateway.profiles import Price, completion_profiles
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -277,6 +277,7 @@ GATEWAY = GatewaySettings(
     compatible_key=env.text("CITEDESK_COMPATIBLE_KEY"),
     compatible_context=env.integer("CITEDESK_COMPATIBLE_CONTEXT", 8192, low=1024, high=10_000_000),
     compatible_timeout=env.integer("CITEDESK_COMPATIBLE_TIMEOUT", 120, low=1, high=3600),
+    compatible_abilities=abilities(env.words("CITEDESK_COMPATIBLE_ABILITIES")),
     compatible_price=Price(
         input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),
         output=env.decimal("CITEDESK_COMPATIBLE_OUTPUT_PRICE_USD", "0"),

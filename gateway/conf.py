@@ -71,6 +71,7 @@ class GatewaySettings:
     compatible_key: str = ""
     compatible_context: int = 8192
     compatible_timeout: int = 120
+    compatible_abilities: tuple[str, ...] = ()
     compatible_price: Price = field(default=FREE)
     front: Front = NO_FRONT
     reservation_seconds: int = 600
@@ -79,6 +80,19 @@ class GatewaySettings:
         return f"GatewaySettings(answer_models={self.answer_models}, embedding_model={self.embedding_model!r})"
 
     __str__ = __repr__
+
+
+ABILITIES = ("tools", "images", "json_schema")
+
+
+def abilities(named: Sequence[str]) -> tuple[str, ...]:
+    """What the operator's own server can do beside text. Raises `ImproperlyConfigured`."""
+    for name in named:
+        if name not in ABILITIES:
+            raise ImproperlyConfigured(
+                f"CITEDESK_COMPATIBLE_ABILITIES names {name!r}, which is not one of: {', '.join(ABILITIES)}."
+            )
+    return tuple(named)
 
 
 def answer_models(named: Sequence[str], reachable: Mapping[str, bool]) -> tuple[str, ...]:

@@ -42,6 +42,9 @@ def configured_profile(profile_id: str) -> ModelProfile:
         context=conf.compatible_context,
         price=conf.compatible_price,
         first_token_timeout=conf.compatible_timeout,
+        tools="tools" in conf.compatible_abilities,
+        images="images" in conf.compatible_abilities,
+        json_schema="json_schema" in conf.compatible_abilities,
     )
 
 

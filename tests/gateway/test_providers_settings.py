@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 import gateway
-from gateway.conf import FIRST, GatewaySettings, answer_models
+from gateway.conf import FIRST, GatewaySettings, abilities, answer_models
 from gateway.errors import UnpricedModel
 from gateway.metering import most
 from gateway.profiles import Price, completion_profile, completion_profiles
@@ -52,6 +52,11 @@ def test_a_model_that_cannot_answer_stops_the_start(named: str, says: str) -> No
         answer_models([named], KEYS)
 
 
+def test_an_ability_that_does_not_exist_stops_the_start() -> None:
+    with pytest.raises(ImproperlyConfigured, match="CITEDESK_COMPATIBLE_ABILITIES"):
+        abilities(["vision"])
+
+
 def test_every_profile_has_an_adapter_and_a_price() -> None:
     assert {profile.provider for profile in completion_profiles().values()} <= set(ADAPTERS)
     assert all(profile.price is not None for profile in completion_profiles().values() if profile.id != "azure")
@@ -66,7 +71,10 @@ def test_the_operators_own_server_has_the_price_that_he_says(monkeypatch: pytest
         settings.GATEWAY, compatible_model="qwen", compatible_context=4096, compatible_price=price
     )
     monkeypatch.setattr(settings, "GATEWAY", own)
+    own = dataclasses.replace(own, compatible_abilities=abilities(["tools"]))
+    monkeypatch.setattr(settings, "GATEWAY", own)
     profile = configured_profile("compatible")
+    assert (profile.tools, profile.images) == (True, False)
     assert (profile.model, profile.context, profile.first_token_timeout) == ("qwen", 4096, 120)
     assert most(call(), profile) > 0
     with pytest.raises(UnpricedModel):
