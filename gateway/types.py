@@ -49,12 +49,70 @@ class Degraded(StrEnum):
     POINTERS = "pointers"  # no answer, but the names of the sources
 
 
+class ToolChoice(StrEnum):
+    """Whether the model may, must or must not call a tool."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    NONE = "none"
+
+
+class Safety(StrEnum):
+    """How soon the provider's own filters hold text back."""
+
+    DEFAULT = "default"  # as the provider has it
+    STRICT = "strict"  # sooner
+    RELAXED = "relaxed"  # only what is most likely harmful
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function that the model may ask for. `parameters` is the JSON schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: JSON
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """What the model asks for. `arguments` is the JSON text that it wrote; `signature` is a seal
+    of some providers' that has to come back with the call, unread."""
+
+    id: str
+    name: str
+    arguments: str
+    signature: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture for the model: `data` is base64, `media_type` such as `image/png`."""
+
+    media_type: str
+    data: str
+
+
+@dataclass(frozen=True)
+class OutputSchema:
+    """The JSON schema that the whole answer has to satisfy. `name` is letters, digits, - and _."""
+
+    name: str
+    schema: JSON
+
+
 @dataclass(frozen=True)
 class Message:
-    """One turn. System messages come first; providers that want them apart lift them out."""
+    """One turn. System messages come first; providers that want them apart lift them out. A `tool`
+    message is the result of the call `tool_call_id` of the assistant's turn before it. `cache`
+    says that the prompt up to the end of this message will come again soon."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    images: tuple[Image, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    cache: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +148,10 @@ class Options:
     model: str | None = None
     temperature: float = 0.0
     max_tokens: int = 700
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice.AUTO
+    output: OutputSchema | None = None
+    safety: Safety = Safety.DEFAULT
     connect_timeout: float = 5.0
     first_token_timeout: float = 30.0
     stall_timeout: float = 20.0
@@ -131,14 +193,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call. `input_tokens` includes the cached ones, `output_tokens` the
-    reasoning ones. `estimated` says that the provider sent none and we counted."""
+    """Tokens of one call. `input_tokens` includes those read from the provider's cache and those
+    written to it, `output_tokens` the reasoning ones. `estimated` says that the provider sent none
+    and we counted."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,6 +218,7 @@ class ToolCallDelta:
     id: str
     name: str
     arguments: str
+    signature: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,6 +254,7 @@ class Completion:
     reason: FinishReason
     usage: Usage
     model_version: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -221,6 +287,7 @@ class Trace:
     model: str = ""
     model_version: str = ""
     attempts: list[JSON] = field(default_factory=list)
+    gateways: list[JSON] = field(default_factory=list)  # what gateways in front of providers reported
     text: str = ""
     tool_calls: list[JSON] = field(default_factory=list)
     usage: Usage = Usage()
