@@ -10,10 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from config.env import Env, calm_native_threads
+from config.gateway import gateway_settings
 from config.secrets import local_secret
-from gateway.conf import GatewaySettings, abilities, answer_models, front
-from gateway.limits.rates import Rates
-from gateway.profiles import Price, completion_profiles
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(BASE_DIR / ".env")
@@ -235,89 +233,5 @@ LOGGING = {
     },
 }
 
-_openai, _anthropic = env.text("OPENAI_API_KEY"), env.text("ANTHROPIC_API_KEY")
-_gemini = env.text("GEMINI_API_KEY")
-_compatible = env.http_url("CITEDESK_COMPATIBLE_URL")
-_bedrock = env.text("CITEDESK_BEDROCK_REGION")
-_mistral = env.text("MISTRAL_API_KEY")
-_azure = env.http_url("CITEDESK_AZURE_URL")
-_rates = {
-    name: Rates(
-        env.per_minute(f"CITEDESK_{name}_REQUESTS_PER_MINUTE"), env.per_minute(f"CITEDESK_{name}_TOKENS_PER_MINUTE")
-    )
-    for name in ("PROVIDER", "TENANT", "USER")
-}
-_reachable = {
-    "openai": _openai,
-    "anthropic": _anthropic,
-    "gemini": _gemini,
-    "bedrock": _bedrock,
-    "mistral": _mistral,
-    "azure": _azure,
-    "compatible": _compatible,
-}
-GATEWAY = GatewaySettings(
-    data_dir=DATA_DIR,
-    redis_url=REDIS_URL,
-    audit_key=AUDIT_KEY,
-    answer_models=answer_models(
-        env.words("CITEDESK_ANSWER_MODELS"),
-        {name: bool(value) for name, value in _reachable.items()},
-    ),
-    embedding_model=env.text("CITEDESK_EMBEDDING_MODEL", "all-MiniLM-L6-v2"),
-    monthly_budget=env.decimal("CITEDESK_MONTHLY_BUDGET_USD", "20"),
-    provider_rates=_rates["PROVIDER"],
-    tenant_rates=_rates["TENANT"],
-    user_rates=_rates["USER"],
-    webhook_loopback=env.boolean("CITEDESK_WEBHOOK_LOOPBACK", False),
-    openai_key=_openai,
-    openai_url=env.http_url("CITEDESK_OPENAI_URL"),
-    openai_api=env.choice("CITEDESK_OPENAI_API", "responses", ("responses", "chat")),
-    anthropic_key=_anthropic,
-    anthropic_url=env.http_url("CITEDESK_ANTHROPIC_URL"),
-    gemini_key=_gemini,
-    gemini_url=env.http_url("CITEDESK_GEMINI_URL"),
-    bedrock_region=_bedrock,
-    bedrock_url=env.http_url("CITEDESK_BEDROCK_URL"),
-    bedrock_key_id=env.text("CITEDESK_BEDROCK_KEY_ID"),
-    bedrock_secret_key=env.text("CITEDESK_BEDROCK_SECRET_KEY"),
-    bedrock_guardrail=env.text("CITEDESK_BEDROCK_GUARDRAIL"),
-    mistral_key=_mistral,
-    mistral_url=env.http_url("CITEDESK_MISTRAL_URL"),
-    azure_key=env.text("AZURE_OPENAI_API_KEY"),
-    azure_url=_azure,
-    azure_api=env.choice("CITEDESK_AZURE_API", "responses", ("responses", "chat")),
-    azure_identity=env.boolean("CITEDESK_AZURE_IDENTITY", False),
-    azure_deployment=env.text("CITEDESK_AZURE_DEPLOYMENT"),
-    azure_model=env.text("CITEDESK_AZURE_MODEL"),
-    front=front(env.text("CITEDESK_FRONT"), env.text("CITEDESK_FRONT_KEY"), env.text("CITEDESK_FRONT_HEADERS")),
-    compatible_url=_compatible,
-    compatible_model=env.text("CITEDESK_COMPATIBLE_MODEL"),
-    compatible_key=env.text("CITEDESK_COMPATIBLE_KEY"),
-    compatible_context=env.integer("CITEDESK_COMPATIBLE_CONTEXT", 8192, low=1024, high=10_000_000),
-    compatible_timeout=env.integer("CITEDESK_COMPATIBLE_TIMEOUT", 120, low=1, high=3600),
-    compatible_abilities=abilities(env.words("CITEDESK_COMPATIBLE_ABILITIES")),
-    compatible_price=Price(
-        input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),
-        output=env.decimal("CITEDESK_COMPATIBLE_OUTPUT_PRICE_USD", "0"),
-        cached_input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),
-    ),
-    timestamp_url=env.http_url("CITEDESK_TIMESTAMP_URL"),
-    timestamp_roots=env.text("CITEDESK_TIMESTAMP_ROOTS"),
-)
-if GATEWAY.timestamp_url and not GATEWAY.timestamp_roots:
-    raise ImproperlyConfigured("CITEDESK_TIMESTAMP_ROOTS must name a PEM file with the authority's root certificates.")
-if bool(GATEWAY.bedrock_key_id) != bool(GATEWAY.bedrock_secret_key):
-    raise ImproperlyConfigured("CITEDESK_BEDROCK_KEY_ID and CITEDESK_BEDROCK_SECRET_KEY go together: set both or none.")
-if GATEWAY.bedrock_guardrail and not GATEWAY.bedrock_guardrail.rpartition(":")[0]:
-    raise ImproperlyConfigured("CITEDESK_BEDROCK_GUARDRAIL must read id:version, such as gr-abc123:1.")
-if _azure and not (GATEWAY.azure_key or GATEWAY.azure_identity):
-    raise ImproperlyConfigured("CITEDESK_AZURE_URL needs AZURE_OPENAI_API_KEY, or CITEDESK_AZURE_IDENTITY=1.")
-if _azure and not (GATEWAY.azure_deployment and GATEWAY.azure_model in completion_profiles()):
-    raise ImproperlyConfigured(
-        "CITEDESK_AZURE_DEPLOYMENT must name the deployment of CITEDESK_AZURE_URL, and CITEDESK_AZURE_MODEL the "
-        "profile of the model that it serves, such as gpt-6-luna."
-    )
-if _compatible and not GATEWAY.compatible_model:
-    raise ImproperlyConfigured("CITEDESK_COMPATIBLE_MODEL must name the model that CITEDESK_COMPATIBLE_URL serves.")
+GATEWAY = gateway_settings(env, data_dir=DATA_DIR, redis_url=REDIS_URL, audit_key=AUDIT_KEY)
 env.refuse_unknown()

@@ -28,6 +28,7 @@ from django.db import connection
 
 from accounts.tenancy import in_database, in_tenant, tenant_scope
 from gateway import connections
+from gateway.abilities import ToolCall
 from gateway.audit import writer
 from gateway.base import Candidate
 from gateway.breaker.breaking import Breaking
@@ -56,7 +57,6 @@ from gateway.types import (
     Retracted,
     StreamEvent,
     TextDelta,
-    ToolCall,
     ToolCallDelta,
     Trace,
     Usage,

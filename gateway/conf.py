@@ -1,4 +1,4 @@
-"""The gateway's settings, typed. `config/settings.py` builds the value from the environment."""
+"""The gateway's settings, typed. `config/gateway.py` builds the value from the environment."""
 
 from __future__ import annotations
 

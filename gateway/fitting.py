@@ -14,22 +14,12 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from gateway.abilities import OutputSchema, Safety
 from gateway.base import Candidate
 from gateway.errors import GatewayError, InvalidOutput, Unsupported
 from gateway.profiles import ModelProfile
 from gateway.schemas import repaired, valid, validator
-from gateway.types import (
-    Call,
-    Finished,
-    FinishReason,
-    Message,
-    OutputSchema,
-    Safety,
-    StreamEvent,
-    TextDelta,
-    Trace,
-    UsageReport,
-)
+from gateway.types import Call, Finished, FinishReason, Message, StreamEvent, TextDelta, Trace, UsageReport
 
 TOLD = """Answer with one JSON value that is valid under the JSON Schema below, and with nothing else: no \
 words around it, no code fence.

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from gateway.abilities import ToolChoice
 from gateway.errors import StreamBroken
 from gateway.profiles import ModelProfile
 from gateway.providers.exchange import Upstream, exchange, http_client, require_key, timeout
@@ -21,7 +22,6 @@ from gateway.types import (
     StreamEvent,
     TextDelta,
     ToolCallDelta,
-    ToolChoice,
     Trace,
     Usage,
 )

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncGenerator, Iterator
 from functools import cached_property
 
+from gateway.abilities import ToolChoice
 from gateway.errors import InvalidCredentials, StreamBroken, Unsupported
 from gateway.profiles import ModelProfile
 from gateway.providers.aws import AWS_RULES, Aws, AwsAccess, Frames, aws_errors, reported_by_aws
@@ -22,7 +23,6 @@ from gateway.types import (
     StreamEvent,
     TextDelta,
     ToolCallDelta,
-    ToolChoice,
     Trace,
     Usage,
 )

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from gateway.abilities import Safety, ToolChoice
 from gateway.errors import ContentRefused, ProviderError, QuotaExhausted, RateLimited, StreamBroken
 from gateway.profiles import ModelProfile
 from gateway.providers.errors import RULES, broken, decided, reported, safe
@@ -26,11 +27,9 @@ from gateway.types import (
     FinishReason,
     Message,
     Options,
-    Safety,
     StreamEvent,
     TextDelta,
     ToolCallDelta,
-    ToolChoice,
     Trace,
     Usage,
 )

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from gateway.abilities import Safety, ToolChoice
 from gateway.errors import ProviderError, StreamBroken
 from gateway.profiles import ModelProfile
 from gateway.providers.errors import RULES, broken, decided
@@ -22,11 +23,9 @@ from gateway.types import (
     Finished,
     FinishReason,
     Message,
-    Safety,
     StreamEvent,
     TextDelta,
     ToolCallDelta,
-    ToolChoice,
     Trace,
     Usage,
 )

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from gateway.abilities import Image, OutputSchema, Tool
 from gateway.errors import StreamBroken
 from gateway.profiles import ModelProfile
 from gateway.providers.exchange import Upstream, exchange, http_client, require_key, timeout
@@ -16,12 +17,9 @@ from gateway.types import (
     Call,
     Finished,
     FinishReason,
-    Image,
     Message,
-    OutputSchema,
     StreamEvent,
     TextDelta,
-    Tool,
     ToolCallDelta,
     Trace,
     Usage,

@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterable
 from itertools import groupby
 
+from gateway.abilities import ToolCall
 from gateway.errors import InvalidRequest
-from gateway.types import JSON, Message, ToolCall
+from gateway.types import JSON, Message
 
 
 def system_messages(messages: Iterable[Message]) -> list[Message]:

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from gateway.abilities import Image, OutputSchema, Safety, Tool, ToolCall, ToolChoice
 from gateway.errors import InvalidRequest, Unsupported
 from gateway.profiles import completion_profile
 from gateway.providers.anthropic import AnthropicProvider
 from gateway.providers.aws import AwsAccess
 from gateway.providers.azure import azure_provider
 from gateway.providers.bedrock import BedrockProvider
-from gateway.types import Call, Image, Message, Options, OutputSchema, Safety, Tool, ToolCall, ToolChoice
+from gateway.types import Call, Message, Options
 from tests.contracts.cases import ANTHROPIC, BEDROCK, CHAT, GEMINI, KEY, MISTRAL, RESPONSES, WIRE, Case, call
 from tests.contracts.test_provider_contract import TEXTS, collect, open_provider
 from tests.servers.wire import Script, serving

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.abilities import Image, OutputSchema, Safety, Tool, ToolCall
 from gateway.errors import GatewayError, InvalidOutput, InvalidRequest, StreamBroken, Unsupported
 from gateway.fallback import Fallback
 from gateway.fitting import Fitted
@@ -19,15 +20,10 @@ from gateway.types import (
     Call,
     Finished,
     FinishReason,
-    Image,
     Message,
-    OutputSchema,
     Retracted,
-    Safety,
     StreamEvent,
     TextDelta,
-    Tool,
-    ToolCall,
     ToolCallDelta,
     Trace,
     Usage,
