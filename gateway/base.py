@@ -1,7 +1,7 @@
 """The interface that every provider and every wrapper around one shares.
 
-`Admitted(Fallback([Retrying(Breaking(Limited(Metered(Timed(provider))))), …]))`: each is a `Streaming`,
-so that the order can be read in one place (`gateway.client`) and each tested alone.
+`Admitted(Fallback([Retrying(Breaking(Limited(Metered(Fitted(Timed(provider)))))), …]))`: each is a
+`Streaming`, so that the order can be read in one place (`gateway.client`) and each tested alone.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Streaming(Protocol):
 
 
 class Candidate(Streaming, Protocol):
-    """One that is bound to one model: an adapter, or a wrapper around one."""
+    """A provider, or a wrapper around one: it speaks for one model."""
 
     name: str
     profile: ModelProfile
 
 
 class Provider(Candidate, Protocol):
-    """An adapter. Translates the SDK's errors at its edge."""
+    """An adapter bound to one model. Translates the SDK's errors at its edge."""
 
     async def aclose(self) -> None:
         """Releases the connections."""
@@ -46,4 +46,8 @@ class EmbeddingProvider(Protocol):
 
     async def embed(self, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
         """One vector for each text, in order. Raises `ProviderError`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Releases the connections."""
         ...

@@ -9,6 +9,7 @@ The order of what a completion passes through, outermost first:
     Breaking          not asked at all while its circuit is open
     Limited           calls and tokens a minute of the provider's key, shared fairly
     Metered           holds the most that the attempt can cost, counts what it does cost
+    Fitted            what the model cannot do is refused, a schema's answer checked
     Timed             limits on connecting, the first token, pauses and the whole
     provider          the adapter
 """
@@ -16,6 +17,7 @@ The order of what a completion passes through, outermost first:
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
@@ -26,6 +28,7 @@ from django.db import connection
 
 from accounts.tenancy import in_database, in_tenant, tenant_scope
 from gateway import connections
+from gateway.abilities import ToolCall
 from gateway.audit import writer
 from gateway.base import Candidate
 from gateway.breaker.breaking import Breaking
@@ -35,6 +38,7 @@ from gateway.conf import configured
 from gateway.degraded import with_last_resorts
 from gateway.errors import GatewayError, StreamBroken
 from gateway.fallback import Fallback
+from gateway.fitting import Fitted
 from gateway.limits.wrappers import Admitted, Limited, embedding_turn
 from gateway.metering import cost, estimated_embedding, most_embedding
 from gateway.profiles import EmbeddingProfile, ModelProfile
@@ -159,7 +163,8 @@ async def complete(call: Call) -> Completion:
         async for _event in events:
             pass
     trace = events.trace
-    return Completion(trace.text, trace.reason or FinishReason.ERROR, trace.usage, trace.model_version)
+    tool_calls = tuple(ToolCall(c["id"], c["name"], c["arguments"], c["signature"]) for c in trace.tool_calls)
+    return Completion(trace.text, trace.reason or FinishReason.ERROR, trace.usage, trace.model_version, tool_calls)
 
 
 async def embed(call: EmbeddingCall) -> list[list[float]]:
@@ -268,8 +273,8 @@ def _candidate(profile: ModelProfile, purse: Purse, until: float) -> Candidate:
     answer when the others have used up the call's."""
     provider = connections.provider(profile)
     if not profile.generates:
-        return Retrying(Metered(Timed(provider), purse))
-    attempt = Limited(Metered(Timed(provider, until=until), purse))
+        return Retrying(Metered(Fitted(Timed(provider)), purse))
+    attempt = Limited(Metered(Fitted(Timed(provider, until=until)), purse))
     return Retrying(Breaking(attempt, circuit_of(profile.id)), until=until)
 
 
@@ -287,5 +292,6 @@ def _join(calls: list[JSON], delta: ToolCallDelta) -> None:
         if call["index"] == delta.index:
             call["name"] += delta.name
             call["arguments"] += delta.arguments
+            call["signature"] += delta.signature
             return
-    calls.append({"index": delta.index, "id": delta.id, "name": delta.name, "arguments": delta.arguments})
+    calls.append(dataclasses.asdict(delta))

@@ -1,7 +1,8 @@
-"""The gateway's settings, typed. `config/settings.py` builds the value from the environment."""
+"""The gateway's settings, typed. `config/gateway.py` builds the value from the environment."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,12 +13,25 @@ from django.core.exceptions import ImproperlyConfigured
 
 from gateway.limits.rates import Rates
 from gateway.profiles import Price, completion_profiles
+from gateway.providers.fronts import KINDS, NO_FRONT, Front
 
 FREE = Price(Decimal(0), Decimal(0), Decimal(0))
-FIRST = {"openai": "gpt-6-luna", "anthropic": "claude-haiku-5-5", "compatible": "compatible"}
+FIRST = {
+    "openai": "gpt-6-luna",
+    "anthropic": "claude-haiku-5-5",
+    "gemini": "gemini-3.5-flash-lite",
+    "bedrock": "bedrock-nova-2-lite",
+    "mistral": "mistral-small-4",
+    "azure": "azure",
+    "compatible": "compatible",
+}
 NEEDED = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "bedrock": "CITEDESK_BEDROCK_REGION",
+    "mistral": "MISTRAL_API_KEY",
+    "azure": "CITEDESK_AZURE_URL",
     "compatible": "CITEDESK_COMPATIBLE_URL",
 }
 
@@ -42,12 +56,29 @@ class GatewaySettings:
     openai_api: str = "responses"
     anthropic_key: str = ""
     anthropic_url: str = ""
+    gemini_key: str = ""
+    gemini_url: str = ""
+    bedrock_region: str = ""
+    bedrock_url: str = ""
+    bedrock_key_id: str = ""
+    bedrock_secret_key: str = ""
+    bedrock_guardrail: str = ""
+    mistral_key: str = ""
+    mistral_url: str = ""
+    azure_key: str = ""
+    azure_url: str = ""
+    azure_api: str = "responses"
+    azure_identity: bool = False
+    azure_deployment: str = ""
+    azure_model: str = ""
     compatible_url: str = ""
     compatible_model: str = ""
     compatible_key: str = ""
     compatible_context: int = 8192
     compatible_timeout: int = 120
+    compatible_abilities: tuple[str, ...] = ()
     compatible_price: Price = field(default=FREE)
+    front: Front = NO_FRONT
     reservation_seconds: int = 600
     timestamp_url: str = ""
     timestamp_roots: str = ""
@@ -65,6 +96,33 @@ class GatewaySettings:
 
     __str__ = __repr__
 
+    def account(self, provider: str) -> str:
+        """What tells one account at the provider from another: its key, and where the account is
+        known by an address or region, that too. A secret; empty for a provider that has none."""
+        accounts = {
+            "openai": self.openai_key,
+            "anthropic": self.anthropic_key,
+            "gemini": self.gemini_key,
+            "bedrock": f"{self.bedrock_region} {self.bedrock_key_id}",
+            "mistral": self.mistral_key,
+            "azure": f"{self.azure_url} {self.azure_key}",
+            "compatible": self.compatible_key,
+        }
+        return accounts.get(provider, "")
+
+
+ABILITIES = ("tools", "images", "json_schema")
+
+
+def abilities(named: Sequence[str]) -> tuple[str, ...]:
+    """What the operator's own server can do beside text. Raises `ImproperlyConfigured`."""
+    for name in named:
+        if name not in ABILITIES:
+            raise ImproperlyConfigured(
+                f"CITEDESK_COMPATIBLE_ABILITIES names {name!r}, which is not one of: {', '.join(ABILITIES)}."
+            )
+    return tuple(named)
+
 
 def answer_models(named: Sequence[str], reachable: Mapping[str, bool]) -> tuple[str, ...]:
     """The profiles to try: those `named`, or the first of what the keys and addresses set reach,
@@ -74,7 +132,7 @@ def answer_models(named: Sequence[str], reachable: Mapping[str, bool]) -> tuple[
     Raises `ImproperlyConfigured` for a profile that does not exist or whose provider has no key.
     """
     if not named:
-        hosted = [FIRST[name] for name in ("openai", "anthropic") if reachable[name]]
+        hosted = [profile for name, profile in FIRST.items() if name != "compatible" and reachable.get(name)]
         return (*([FIRST["compatible"]] if reachable["compatible"] else hosted), "extractive")
     for name in named:
         profile = completion_profiles().get(name)
@@ -86,6 +144,25 @@ def answer_models(named: Sequence[str], reachable: Mapping[str, bool]) -> tuple[
                 f"CITEDESK_ANSWER_MODELS names {name!r}, but {NEEDED[profile.provider]} is not set."
             )
     return tuple(named)
+
+
+def front(name: str, key: str, headers: str) -> Front:
+    """The gateway in front of the providers; `headers` is a JSON object. Raises `ImproperlyConfigured`."""
+    if not name:
+        if key or headers:
+            raise ImproperlyConfigured("CITEDESK_FRONT must name the gateway that CITEDESK_FRONT_KEY is for.")
+        return NO_FRONT
+    if name not in KINDS:
+        raise ImproperlyConfigured(f"CITEDESK_FRONT={name!r} is not one of: {', '.join(KINDS)}.")
+    try:
+        named = json.loads(headers or "{}")
+    except ValueError:
+        named = None
+    if not isinstance(named, dict) or not all(isinstance(value, str) for value in named.values()):
+        raise ImproperlyConfigured(
+            'CITEDESK_FRONT_HEADERS is no JSON object of texts, such as {"x-portkey-provider": "openai"}.'
+        )
+    return Front(name, key, tuple(named.items()))
 
 
 def configured() -> GatewaySettings:

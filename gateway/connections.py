@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, TypeVar
 
@@ -53,6 +53,8 @@ async def close() -> None:
     opened = _by_loop.pop(asyncio.get_running_loop(), _Open())
     for each in opened.completion.values():
         await each.aclose()
+    for embedder in opened.embedding.values():
+        await embedder.aclose()
 
 
 def warm_up() -> Future[list[list[float]]]:
@@ -86,14 +88,7 @@ async def _embed_unaudited(texts: list[str]) -> list[list[float]]:
 
 
 def _settings() -> registry.ProviderSettings:
+    """The settings of the same names. `embed` is the gateway's own."""
     conf = configured()
-    return registry.ProviderSettings(
-        openai_key=conf.openai_key,
-        openai_url=conf.openai_url,
-        openai_api=conf.openai_api,
-        anthropic_key=conf.anthropic_key,
-        anthropic_url=conf.anthropic_url,
-        compatible_url=conf.compatible_url,
-        compatible_key=conf.compatible_key,
-        embed=_embed_unaudited,
-    )
+    named = [each.name for each in fields(registry.ProviderSettings) if each.name != "embed"]
+    return registry.ProviderSettings(**{name: getattr(conf, name) for name in named}, embed=_embed_unaudited)

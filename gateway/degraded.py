@@ -2,7 +2,7 @@
 articles found. Both are of this process and cost nothing. `trace.degraded` always says so.
 
 Not for a call that names its model: whoever asks for that one wants to know that it failed. Not for
-a task that quoting does not solve, nor without sources.
+a task that quoting does not solve, such as one that wants tools or JSON, nor without sources.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ LAST_RESORTS = ("extractive", "template")
 
 def with_last_resorts(call: Call, profiles: list[ModelProfile]) -> list[ModelProfile]:
     """The route, and after it what is left when all of it fails."""
-    if call.options.model or call.options.task in WRITES_FREELY or not call.sources:
+    options = call.options
+    if options.model or options.task in WRITES_FREELY or options.tools or options.output or not call.sources:
         return profiles
     known = {profile.id for profile in profiles}
     return profiles + [completion_profile(name) for name in LAST_RESORTS if name not in known]

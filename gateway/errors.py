@@ -18,7 +18,10 @@ GatewayError
     ├── InvalidCredentials    invalid_credentials    key wrong, revoked or without the right
     ├── InvalidRequest        invalid_request        the provider refused the request as malformed
     ├── ContextTooLong        context_too_long       more tokens than the model takes
-    └── ContentRefused        content_refused        blocked before any text
+    ├── ContentRefused        content_refused        blocked before any text
+    ├── InvalidOutput         invalid_output         no JSON as the schema wants it, beyond repair
+    ├── WrongDimensions       wrong_dimensions       vectors of another size than the index holds
+    └── NotInstalled          not_installed          the provider's SDK is an extra that is missing
 
 `retryable` says that the same call may succeed later on the same provider. Whether another
 provider is tried is `fallback`: everything of the provider's own making. `retry_after` is how many
@@ -139,3 +142,15 @@ class ContextTooLong(ProviderError):
 
 class ContentRefused(ProviderError):
     code = "content_refused"
+
+
+class InvalidOutput(ProviderError):
+    code = "invalid_output"
+
+
+class WrongDimensions(ProviderError):
+    code = "wrong_dimensions"
+
+
+class NotInstalled(ProviderError):
+    code = "not_installed"

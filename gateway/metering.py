@@ -9,17 +9,20 @@ Does not catch: what a provider adds to a prompt by itself, beyond `TOKENS_PER_M
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 from gateway.budgets import PLACES
 from gateway.errors import UnpricedModel
 from gateway.profiles import MILLION, EmbeddingProfile, ModelProfile, Price
-from gateway.types import Call, EmbeddingCall, Usage
+from gateway.types import Call, EmbeddingCall, Message, Usage
 
 BYTES_PER_TOKEN = 3  # fewer than tokenizers need for prose, so the estimate is on the safe side
 TOKENS_PER_MESSAGE = 8  # role and separators
+TOKENS_PER_IMAGE = 5000  # more than any provider counts for one at the size that it is cut down to
+TOKENS_FOR_TOOLS = 700  # what providers say to the model about tools, beside their definitions
 
 
 def tokens(text: str) -> int:
@@ -33,8 +36,20 @@ def bound(text: str) -> int:
 
 
 def prompt_tokens(call: Call, count: Callable[[str], int] = tokens) -> int:
-    """What the model reads, as `count` has it: estimated, or by its bound."""
-    return sum(count(message.content) + TOKENS_PER_MESSAGE for message in call.messages)
+    """What the model reads, as `count` has it, estimated or by its bound: messages, images, calls to
+    tools, and what is declared beside them."""
+    options, declared = call.options, 0
+    if options.tools:
+        definitions = [dataclasses.asdict(tool) for tool in options.tools]
+        declared += TOKENS_FOR_TOOLS + count(json.dumps(definitions, ensure_ascii=False))
+    if options.output is not None:
+        declared += TOKENS_FOR_TOOLS + count(json.dumps(options.output.schema, ensure_ascii=False))
+    return declared + sum(_message_tokens(message, count) for message in call.messages)
+
+
+def _message_tokens(message: Message, count: Callable[[str], int]) -> int:
+    calls = sum(count(each.name + each.arguments) + TOKENS_PER_MESSAGE for each in message.tool_calls)
+    return count(message.content) + calls + TOKENS_PER_IMAGE * len(message.images) + TOKENS_PER_MESSAGE
 
 
 def estimated_usage(call: Call, text: str) -> Usage:
@@ -47,7 +62,7 @@ def most(call: Call, profile: ModelProfile, max_tokens: int | None = None) -> De
     instead of what it asks for, if given. Raises `UnpricedModel`."""
     asked = output_limit(call, profile)
     output = asked if max_tokens is None else min(max_tokens, asked)
-    usage = replace(_reading(call, profile), output_tokens=output)
+    usage = dataclasses.replace(_reading(call, profile), output_tokens=output)
     return price_of(profile).cost(usage).quantize(PLACES, ROUND_UP)
 
 
@@ -90,5 +105,8 @@ def estimated_embedding(call: EmbeddingCall, profile: EmbeddingProfile) -> Usage
 
 
 def _reading(call: Call, profile: ModelProfile) -> Usage:
-    """The most that the prompt alone can be billed as."""
-    return Usage(input_tokens=min(prompt_tokens(call, bound), profile.context or 2**31))
+    """The most that the prompt alone can be billed as. Where a part of it is to be kept in the
+    provider's cache, writing all of it there."""
+    read = min(prompt_tokens(call, bound), profile.context or 2**31)
+    written = read if profile.caching and any(message.cache for message in call.messages) else 0
+    return Usage(input_tokens=read, cache_write_tokens=written)

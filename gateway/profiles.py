@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from gateway.errors import UnknownModel
 from gateway.types import Usage
@@ -17,17 +18,19 @@ PROFILES_FILE = Path(__file__).with_name("profiles.json")
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per million tokens. Cached input is billed at `cached_input`."""
+    """US dollars per million tokens. Input read from the provider's cache is billed at
+    `cached_input`, input written to it at `cache_write`, which is None where that costs no more."""
 
     input: Decimal
     output: Decimal
     cached_input: Decimal
+    cache_write: Decimal | None = None
 
     def cost(self, usage: Usage) -> Decimal:
-        fresh = usage.input_tokens - usage.cached_tokens
-        return (
-            fresh * self.input + usage.cached_tokens * self.cached_input + usage.output_tokens * self.output
-        ) / MILLION
+        fresh = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
+        write = self.input if self.cache_write is None else self.cache_write
+        read = fresh * self.input + usage.cached_tokens * self.cached_input + usage.cache_write_tokens * write
+        return (read + usage.output_tokens * self.output) / MILLION
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class ModelProfile:
     tools: bool = False
     images: bool = False
     json_schema: bool = False
+    safety: tuple[str, ...] = ()
+    caching: bool = False
     temperature: bool = True
     generates: bool = True
     quotes: bool = False
@@ -63,7 +68,8 @@ class ModelProfile:
 
 @dataclass(frozen=True)
 class EmbeddingProfile:
-    """One embedding model. `max_tokens` is what it reads of a text; the rest is cut."""
+    """One embedding model. `max_tokens` is what it reads of a text; the rest is cut, or refused by an
+    API. `batch` and `batch_tokens` are how many texts and tokens one request may hold."""
 
     id: str
     provider: str
@@ -71,30 +77,37 @@ class EmbeddingProfile:
     dimensions: int
     max_tokens: int
     price: Price | None
+    batch: int = 1
+    batch_tokens: int = 8000
 
 
 def _price(entry: dict[str, str] | None) -> Price | None:
     if entry is None:
         return None
-    return Price(Decimal(entry["input"]), Decimal(entry["output"]), Decimal(entry.get("cached_input", entry["input"])))
+    write = Decimal(entry["cache_write"]) if "cache_write" in entry else None
+    cached = Decimal(entry.get("cached_input", entry["input"]))
+    return Price(Decimal(entry["input"]), Decimal(entry["output"]), cached, write)
+
+
+def _completion(row: dict[str, Any]) -> ModelProfile:
+    return ModelProfile(**{**row, "price": _price(row["price"]), "safety": tuple(row.get("safety", ()))})
 
 
 @cache
-def _file() -> dict[str, list[dict[str, object]]]:
+def _file() -> dict[str, list[dict[str, Any]]]:
     return json.loads(PROFILES_FILE.read_text())  # type: ignore[no-any-return]
 
 
 @cache
 def completion_profiles() -> dict[str, ModelProfile]:
     """All completion models of the data file, by id."""
-    rows = [ModelProfile(**{**row, "price": _price(row["price"])}) for row in _file()["completion"]]  # type: ignore[arg-type]
-    return {row.id: row for row in rows}
+    return {row.id: row for row in map(_completion, _file()["completion"])}
 
 
 @cache
 def embedding_profiles() -> dict[str, EmbeddingProfile]:
     """All embedding models of the data file, by id."""
-    rows = [EmbeddingProfile(**{**row, "price": _price(row["price"])}) for row in _file()["embedding"]]  # type: ignore[arg-type]
+    rows = [EmbeddingProfile(**{**row, "price": _price(row["price"])}) for row in _file()["embedding"]]
     return {row.id: row for row in rows}
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gateway.base import EmbeddingProvider, Provider
 from gateway.errors import UnknownModel
 from gateway.profiles import EmbeddingProfile, ModelProfile
+from gateway.providers.fronts import NO_FRONT, Front
+
+if TYPE_CHECKING:
+    from gateway.providers.aws import AwsAccess
 
 Embed = Callable[[list[str]], Awaitable[list[list[float]]]]
 
@@ -21,8 +26,22 @@ class ProviderSettings:
     openai_api: str = "responses"
     anthropic_key: str = field(default="", repr=False)
     anthropic_url: str = ""
+    gemini_key: str = field(default="", repr=False)
+    gemini_url: str = ""
+    bedrock_region: str = ""
+    bedrock_url: str = ""
+    bedrock_key_id: str = ""
+    bedrock_secret_key: str = field(default="", repr=False)
+    bedrock_guardrail: str = ""
+    mistral_key: str = field(default="", repr=False)
+    mistral_url: str = ""
+    azure_key: str = field(default="", repr=False)
+    azure_url: str = ""
+    azure_api: str = "responses"
+    azure_identity: bool = False
     compatible_url: str = ""
     compatible_key: str = field(default="", repr=False)
+    front: Front = NO_FRONT
     embed: Embed | None = field(default=None, repr=False)
 
 
@@ -39,7 +58,7 @@ def make_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> Emb
     factory = EMBEDDERS.get(profile.provider)
     if factory is None:
         raise UnknownModel(f"no adapter embeds for the provider {profile.provider!r}")
-    return factory(profile)
+    return factory(profile, settings)
 
 
 def _extractive(profile: ModelProfile, settings: ProviderSettings) -> Provider:
@@ -58,22 +77,80 @@ def _template(profile: ModelProfile, settings: ProviderSettings) -> Provider:
 def _openai(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.openai import openai_provider
 
-    return openai_provider(profile, key=settings.openai_key, url=settings.openai_url, api=settings.openai_api)
+    return openai_provider(
+        profile, key=settings.openai_key, url=settings.openai_url, api=settings.openai_api, front=settings.front
+    )
 
 
 def _anthropic(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.anthropic import AnthropicProvider
 
-    return AnthropicProvider(profile, key=settings.anthropic_key, url=settings.anthropic_url)
+    return AnthropicProvider(profile, key=settings.anthropic_key, url=settings.anthropic_url, front=settings.front)
+
+
+def _gemini(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.gemini import GeminiProvider
+
+    return GeminiProvider(profile, key=settings.gemini_key, url=settings.gemini_url)
+
+
+def _bedrock(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.bedrock import BedrockProvider
+
+    return BedrockProvider(profile, access=_aws_access(settings), guardrail=settings.bedrock_guardrail)
+
+
+def _aws_access(settings: ProviderSettings) -> AwsAccess:
+    from gateway.providers.aws import AwsAccess
+
+    key_id, secret = settings.bedrock_key_id, settings.bedrock_secret_key
+    return AwsAccess(settings.bedrock_region, settings.bedrock_url, key_id, secret)
+
+
+def _mistral(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.mistral import MistralProvider
+
+    return MistralProvider(profile, key=settings.mistral_key, url=settings.mistral_url)
+
+
+def _azure(profile: ModelProfile, settings: ProviderSettings) -> Provider:
+    from gateway.providers.azure import EntraToken, azure_provider
+
+    token = EntraToken() if settings.azure_identity else None
+    return azure_provider(profile, url=settings.azure_url, key=settings.azure_key, token=token, api=settings.azure_api)
 
 
 def _compatible(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.compatible import CompatibleProvider
 
-    return CompatibleProvider(profile, key=settings.compatible_key, url=settings.compatible_url)
+    return CompatibleProvider(profile, key=settings.compatible_key, url=settings.compatible_url, front=settings.front)
 
 
-def _sentence_transformers(profile: EmbeddingProfile) -> EmbeddingProvider:
+def _openai_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:
+    from gateway.providers.embedding import OpenAIEmbedder
+
+    return OpenAIEmbedder(profile, key=settings.openai_key, url=settings.openai_url)
+
+
+def _gemini_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:
+    from gateway.providers.embedding import GeminiEmbedder
+
+    return GeminiEmbedder(profile, key=settings.gemini_key, url=settings.gemini_url)
+
+
+def _mistral_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:
+    from gateway.providers.embedding import MistralEmbedder
+
+    return MistralEmbedder(profile, key=settings.mistral_key, url=settings.mistral_url)
+
+
+def _bedrock_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:
+    from gateway.providers.embedding import BedrockEmbedder
+
+    return BedrockEmbedder(profile, access=_aws_access(settings))
+
+
+def _sentence_transformers(profile: EmbeddingProfile, _settings: ProviderSettings) -> EmbeddingProvider:
     from gateway.providers.sentence_transformers import shared
 
     return shared(profile)
@@ -84,8 +161,16 @@ ADAPTERS: dict[str, Callable[[ModelProfile, ProviderSettings], Provider]] = {
     "template": _template,
     "openai": _openai,
     "anthropic": _anthropic,
+    "gemini": _gemini,
+    "bedrock": _bedrock,
+    "mistral": _mistral,
+    "azure": _azure,
     "compatible": _compatible,
 }
-EMBEDDERS: dict[str, Callable[[EmbeddingProfile], EmbeddingProvider]] = {
-    "sentence_transformers": _sentence_transformers
+EMBEDDERS: dict[str, Callable[[EmbeddingProfile, ProviderSettings], EmbeddingProvider]] = {
+    "sentence_transformers": _sentence_transformers,
+    "openai": _openai_embedding,
+    "gemini": _gemini_embedding,
+    "mistral": _mistral_embedding,
+    "bedrock": _bedrock_embedding,
 }

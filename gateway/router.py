@@ -28,9 +28,12 @@ def candidates(call: Call) -> list[ModelProfile]:
 
 
 def configured_profile(profile_id: str) -> ModelProfile:
-    """The profile, completed by the settings where it is of the operator's own server. Raises
-    `UnknownModel`."""
+    """The profile, completed by the settings where it is of the operator's own server or deployment.
+    Raises `UnknownModel`."""
     profile, conf = completion_profile(profile_id), configured()
+    if profile.provider == "azure":  # a deployment is named by its operator; what it can do is its model's
+        model = completion_profile(conf.azure_model)
+        return replace(model, id=profile.id, provider=profile.provider, model=conf.azure_deployment)
     if not profile.operators:
         return profile
     return replace(
@@ -39,6 +42,9 @@ def configured_profile(profile_id: str) -> ModelProfile:
         context=conf.compatible_context,
         price=conf.compatible_price,
         first_token_timeout=conf.compatible_timeout,
+        tools="tools" in conf.compatible_abilities,
+        images="images" in conf.compatible_abilities,
+        json_schema="json_schema" in conf.compatible_abilities,
     )
 
 

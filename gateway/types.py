@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
 
+from gateway.abilities import Image, OutputSchema, Safety, Tool, ToolCall, ToolChoice
+
 JSON = dict[str, Any]
 
 
@@ -51,10 +53,16 @@ class Degraded(StrEnum):
 
 @dataclass(frozen=True)
 class Message:
-    """One turn. System messages come first; providers that want them apart lift them out."""
+    """One turn. System messages come first; providers that want them apart lift them out. A `tool`
+    message is the result of the call `tool_call_id` of the assistant's turn before it. `cache`
+    says that the prompt up to the end of this message will come again soon."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    images: tuple[Image, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    cache: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,10 @@ class Options:
     model: str | None = None
     temperature: float = 0.0
     max_tokens: int = 700
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice.AUTO
+    output: OutputSchema | None = None
+    safety: Safety = Safety.DEFAULT
     connect_timeout: float = 5.0
     first_token_timeout: float = 30.0
     stall_timeout: float = 20.0
@@ -131,14 +143,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call. `input_tokens` includes the cached ones, `output_tokens` the
-    reasoning ones. `estimated` says that the provider sent none and we counted."""
+    """Tokens of one call. `input_tokens` includes those read from the provider's cache and those
+    written to it, `output_tokens` the reasoning ones. `estimated` says that the provider sent none
+    and we counted."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,6 +168,7 @@ class ToolCallDelta:
     id: str
     name: str
     arguments: str
+    signature: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,6 +204,7 @@ class Completion:
     reason: FinishReason
     usage: Usage
     model_version: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -221,6 +237,7 @@ class Trace:
     model: str = ""
     model_version: str = ""
     attempts: list[JSON] = field(default_factory=list)
+    gateways: list[JSON] = field(default_factory=list)  # what gateways in front of providers reported
     text: str = ""
     tool_calls: list[JSON] = field(default_factory=list)
     usage: Usage = Usage()

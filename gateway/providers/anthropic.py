@@ -6,14 +6,19 @@ from collections.abc import AsyncGenerator, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from gateway.abilities import ToolChoice
 from gateway.errors import StreamBroken
 from gateway.profiles import ModelProfile
 from gateway.providers.exchange import Upstream, exchange, http_client, require_key, timeout
+from gateway.providers.fronts import NO_FRONT, Front
+from gateway.providers.turns import arguments, system_messages, turns
 from gateway.types import (
     JSON,
     Call,
     Finished,
     FinishReason,
+    Message,
+    Options,
     StreamEvent,
     TextDelta,
     ToolCallDelta,
@@ -34,6 +39,8 @@ REASONS = {
     "tool_use": FinishReason.TOOL_CALL,
     "refusal": FinishReason.REFUSAL,
 }
+CHOICES = {ToolChoice.AUTO: "auto", ToolChoice.REQUIRED: "any", ToolChoice.NONE: "none"}
+CACHED = {"type": "ephemeral"}  # for five minutes, renewed by each use
 
 
 class AnthropicProvider:
@@ -41,9 +48,9 @@ class AnthropicProvider:
 
     name = "anthropic"
 
-    def __init__(self, profile: ModelProfile, *, key: str, url: str) -> None:
+    def __init__(self, profile: ModelProfile, *, key: str, url: str, front: Front = NO_FRONT) -> None:
         self.profile = profile
-        self._key, self._url = key, url or ANTHROPIC_URL
+        self._key, self._url, self._front = key, url or ANTHROPIC_URL, front
 
     def __repr__(self) -> str:
         return f"AnthropicProvider({self.profile.id!r})"
@@ -51,7 +58,12 @@ class AnthropicProvider:
     def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
         async def opening() -> Upstream:
             require_key(self._key, "ANTHROPIC_API_KEY")
-            return await self._client.messages.create(**self._request(call), timeout=timeout(call))  # type: ignore[return-value]
+            headers = self._front.request_headers(call)
+            stream: Any = await self._client.messages.create(
+                **self._request(call), extra_headers=headers, timeout=timeout(call)
+            )
+            self._front.note(stream.response.headers, trace)
+            return stream  # type: ignore[no-any-return]
 
         return exchange(opening, MessagesReader(), sdk_error=anthropic_error, secret=self._key)
 
@@ -67,28 +79,73 @@ class AnthropicProvider:
         return AsyncAnthropic(api_key=self._key, base_url=self._url, max_retries=0, http_client=http_client())
 
     def _request(self, call: Call) -> JSON:
-        """System text stands apart, and empty turns, which the API refuses, are left out."""
         profile, options = self.profile, call.options
         request: JSON = {
             "model": profile.model,
             "max_tokens": min(options.max_tokens, profile.max_output),
             "messages": [
-                {"role": each.role, "content": each.content}
-                for each in call.messages
-                if each.role != "system" and each.content.strip()
+                {"role": side, "content": content(turn, caching=profile.caching)} for side, turn in turns(call.messages)
             ],
             "stream": True,
         }
-        system = "\n\n".join(each.content for each in call.messages if each.role == "system")
-        if system:
-            request["system"] = system
+        if system := system_messages(call.messages):
+            request["system"] = _text_blocks(system, caching=profile.caching)
         if profile.temperature:
             request["temperature"] = options.temperature
         if profile.reasoning == "none":
             request["thinking"] = {"type": "disabled"}
-        elif profile.reasoning:
-            request["output_config"] = {"effort": profile.reasoning}
-        return request
+        output_config = _output_config(profile, options)
+        return {**request, **_tools(options), **({"output_config": output_config} if output_config else {})}
+
+
+def content(turn: list[Message], *, caching: bool) -> str | list[JSON]:
+    """What one side says: its text alone where there is nothing else to it."""
+    if len(turn) == 1 and turn[0] == Message(turn[0].role, turn[0].content) and turn[0].role != "tool":
+        return turn[0].content
+    blocks = [block for message in turn for block in _blocks(message, caching=caching)]
+    return sorted(blocks, key=lambda block: block["type"] != "tool_result")  # the API wants results first
+
+
+def _blocks(message: Message, *, caching: bool) -> list[JSON]:
+    if message.role == "tool":
+        blocks: list[JSON] = [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content}]
+    else:
+        blocks = [
+            {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": image.data}}
+            for image in message.images
+        ]
+        blocks += [{"type": "text", "text": message.content}] if message.content.strip() else []
+        blocks += [
+            {"type": "tool_use", "id": each.id, "name": each.name, "input": arguments(each)}
+            for each in message.tool_calls
+        ]
+    if message.cache and caching:
+        blocks[-1] = {**blocks[-1], "cache_control": CACHED}
+    return blocks
+
+
+def _text_blocks(system: list[Message], *, caching: bool) -> str | list[JSON]:
+    if not (caching and any(message.cache for message in system)):
+        return "\n\n".join(message.content for message in system)
+    return [block for message in system for block in _blocks(message, caching=caching)]
+
+
+def _tools(options: Options) -> JSON:
+    if not options.tools:
+        return {}
+    tools = [
+        {"name": tool.name, "description": tool.description, "input_schema": tool.parameters} for tool in options.tools
+    ]
+    return {"tools": tools, "tool_choice": {"type": CHOICES[options.tool_choice]}}
+
+
+def _output_config(profile: ModelProfile, options: Options) -> JSON:
+    config: JSON = {"effort": profile.reasoning} if profile.reasoning not in {"", "none"} else {}
+    if options.output is not None and profile.json_schema:
+        from anthropic import transform_schema  # closes its objects, and puts what the API refuses into words
+
+        config["format"] = {"type": "json_schema", "schema": transform_schema(options.output.schema)}
+    return config
 
 
 def anthropic_error() -> type[Exception]:
@@ -159,12 +216,14 @@ class MessagesReader:
             raise StreamBroken(f"the provider ended for a reason that we do not know: {self._reason[:40]!r}")
         counted = self._counted
         cached = counted.get("cache_read_input_tokens", 0)
-        read = counted.get("input_tokens", 0) + counted.get("cache_creation_input_tokens", 0) + cached
+        written = counted.get("cache_creation_input_tokens", 0)
+        read = counted.get("input_tokens", 0) + written + cached
         if read:
             self.usage = Usage(
                 input_tokens=read,
                 output_tokens=counted.get("output_tokens", 0),
                 cached_tokens=cached,
                 reasoning_tokens=self._reasoning,
+                cache_write_tokens=written,
             )
         self.finished = Finished(REASONS[self._reason], self._model)

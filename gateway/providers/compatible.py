@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import InvalidRequest
 from gateway.profiles import ModelProfile
 from gateway.providers.exchange import http_client
+from gateway.providers.fronts import NO_FRONT, Front
 from gateway.providers.openai_chat import OpenAIChatProvider
 from gateway.types import JSON, Call, StreamEvent, Trace
 
@@ -29,8 +30,8 @@ class CompatibleProvider(OpenAIChatProvider):
 
     name = "compatible"
 
-    def __init__(self, profile: ModelProfile, *, key: str, url: str) -> None:
-        super().__init__(profile, key=key, url=url)
+    def __init__(self, profile: ModelProfile, *, key: str, url: str, front: Front = NO_FRONT) -> None:
+        super().__init__(profile, key=key, url=url, front=front)
         self._address = url  # no default: without it the request would go to OpenAI
         self._takes_stream_options = True
 
@@ -38,7 +39,7 @@ class CompatibleProvider(OpenAIChatProvider):
         request = self._request(call)
         if self._takes_stream_options:
             try:
-                async with aclosing(self._exchange(request, call)) as events:
+                async with aclosing(self._exchange(request, call, trace)) as events:
                     async for event in events:
                         yield event
                 return
@@ -47,7 +48,7 @@ class CompatibleProvider(OpenAIChatProvider):
                     raise
                 self._takes_stream_options = False
         del request["stream_options"]
-        async with aclosing(self._exchange(request, call)) as events:
+        async with aclosing(self._exchange(request, call, trace)) as events:
             async for event in events:
                 yield event
 

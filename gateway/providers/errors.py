@@ -11,7 +11,7 @@ or a sentence that we know; it is then retried twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,7 +34,13 @@ LONGEST_DETAIL = 300
 QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_error", "quota_exceeded"})
 QUOTA_PHRASES = ("credit balance is too low", "exceeded your current quota", "api usage limits")
 TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "request_too_large"})
-TOO_LONG_PHRASES = ("prompt is too long", "maximum context length", "exceeds the available context size")
+TOO_LONG_PHRASES = (
+    "prompt is too long",
+    "maximum context length",
+    "exceeds the available context size",
+    "exceeds the maximum number of tokens",
+    "input is too long",
+)
 REFUSED = frozenset(
     {
         "content_filter",
@@ -45,37 +51,42 @@ REFUSED = frozenset(
     }
 )
 RATE = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests"})
-CREDENTIALS = frozenset({"authentication_error", "permission_error", "invalid_api_key", "account_deactivated"})
+CREDENTIALS = frozenset(
+    {"authentication_error", "permission_error", "invalid_api_key", "account_deactivated", "api_key_invalid"}
+)
 OVERLOADED = frozenset({"overloaded_error", "server_overloaded", "service_unavailable", "slow_down", "timeout_error"})
 INVALID = frozenset({"invalid_request_error", "invalid_prompt", "not_found_error", "model_not_found"})
 TRANSIENT = frozenset({408, 409, 425, 499})
-KEY_LIKE = re.compile(r"\bsk-[\w*.\-]{6,}|\bBearer \S+")
+KEY_LIKE = re.compile(r"\b(?:sk-|AIza|AQ\.)[\w*.\-]{6,}|\bBearer \S+")
+
+
+Rules = Mapping[str, Callable[[Any, str], ProviderError]]
 
 
 @contextmanager
-def translated(sdk_error: type[Exception], secret: str) -> Iterator[None]:
+def translated(
+    sdk_error: type[Exception] | tuple[type[Exception], ...], secret: str, rules: Rules | None = None
+) -> Iterator[None]:
     """Turns what the SDK, its HTTP client and its parsers raise into a `ProviderError`, without a
-    cause: theirs hold the request, and so the key. `sdk_error` is the root of the SDK's tree."""
+    cause: theirs hold the request, and so the key. `sdk_error` is the root of the SDK's tree, or its
+    roots, and `rules` are those of an SDK that calls its errors otherwise."""
     import httpx2
 
+    roots = sdk_error if isinstance(sdk_error, tuple) else (sdk_error,)
+    ours = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, ValueError, RecursionError)
+    expected: tuple[type[Exception], ...] = (*roots, *ours)
     try:
         yield
-    except (
-        sdk_error,
-        httpx2.HTTPError,
-        httpx2.InvalidURL,
-        httpx2.StreamError,
-        ValueError,
-        RecursionError,
-    ) as error:
-        raise translate(error, secret) from None
+    except expected as error:
+        raise translate(error, secret, rules) from None
 
 
-def translate(error: BaseException, secret: str = "") -> ProviderError:
+def translate(error: BaseException, secret: str = "", rules: Rules | None = None) -> ProviderError:
     """The error of ours that says the same, with a detail that never holds `secret`."""
+    table = RULES if rules is None else rules
     for kind in type(error).__mro__:
-        if kind.__name__ in RULES:
-            return RULES[kind.__name__](error, secret)
+        if kind.__name__ in table:
+            return table[kind.__name__](error, secret)
     return InvalidRequest(safe(str(error), secret))
 
 
@@ -186,3 +197,15 @@ RULES: dict[str, Callable[[Any, str], ProviderError]] = {
     "ValueError": _malformed,
     "RecursionError": _malformed,
 }
+
+
+def decided(
+    status: int | None, codes: frozenset[str], message: str, secret: str, *, wait: float | None = None
+) -> ProviderError:
+    """The same decision for an SDK whose errors have a shape of their own, which its adapter reads."""
+    return _decide(status, codes, message, secret, wait=wait)
+
+
+def broken(error: BaseException, secret: str) -> ProviderError:
+    """The rule for whatever ends a stream that had begun."""
+    return StreamBroken(safe(str(error), secret))

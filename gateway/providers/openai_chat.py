@@ -6,14 +6,18 @@ from collections.abc import AsyncGenerator, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from gateway.abilities import Image, OutputSchema, Tool
 from gateway.errors import StreamBroken
 from gateway.profiles import ModelProfile
 from gateway.providers.exchange import Upstream, exchange, http_client, require_key, timeout
+from gateway.providers.fronts import NO_FRONT, Front
+from gateway.schemas import closed
 from gateway.types import (
     JSON,
     Call,
     Finished,
     FinishReason,
+    Message,
     StreamEvent,
     TextDelta,
     ToolCallDelta,
@@ -43,15 +47,15 @@ class OpenAIChatProvider:
 
     name = "openai"
 
-    def __init__(self, profile: ModelProfile, *, key: str, url: str) -> None:
+    def __init__(self, profile: ModelProfile, *, key: str, url: str, front: Front = NO_FRONT) -> None:
         self.profile = profile
-        self._key, self._url = key, url or OPENAI_URL
+        self._key, self._url, self._front = key, url or OPENAI_URL, front
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.profile.id!r})"
 
     def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
-        return self._exchange({**self._request(call), "store": False}, call)
+        return self._exchange({**self._request(call), "store": False}, call, trace)
 
     async def aclose(self) -> None:
         if "_client" in self.__dict__:
@@ -68,7 +72,7 @@ class OpenAIChatProvider:
         profile, options = self.profile, call.options
         request: JSON = {
             "model": profile.model,
-            "messages": [{"role": each.role, "content": each.content} for each in call.messages],
+            "messages": [chat_message(each) for each in call.messages],
             profile.token_parameter: min(options.max_tokens, profile.max_output),
             "stream": True,
             "stream_options": {"include_usage": True},
@@ -77,17 +81,57 @@ class OpenAIChatProvider:
             request["temperature"] = options.temperature
         if profile.reasoning:
             request["reasoning_effort"] = profile.reasoning
+        if options.tools:
+            request["tools"] = [{"type": "function", "function": function(tool)} for tool in options.tools]
+            request["tool_choice"] = options.tool_choice.value
+        if options.output is not None and profile.json_schema:
+            request["response_format"] = {"type": "json_schema", "json_schema": json_schema(options.output)}
         return request
 
-    def _exchange(self, request: JSON, call: Call) -> AsyncGenerator[StreamEvent, None]:
+    def _exchange(self, request: JSON, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
         async def opening() -> Upstream:
             self._check()
-            return await self._client.chat.completions.create(**request, timeout=timeout(call))  # type: ignore[return-value]
+            headers = {**request.get("extra_headers", {}), **self._front.request_headers(call)}
+            asked = {**request, "extra_headers": headers}
+            stream = await self._client.chat.completions.create(**asked, timeout=timeout(call))
+            self._front.note(stream.response.headers, trace)
+            return stream  # type: ignore[no-any-return]
 
         return exchange(opening, ChatReader(), sdk_error=openai_error, secret=self._key)
 
     def _check(self) -> None:
         require_key(self._key, "OPENAI_API_KEY")
+
+
+def chat_message(message: Message) -> JSON:
+    """One message as Chat Completions takes it."""
+    if message.role == "tool":
+        return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.content}
+    content: str | list[JSON] | None = message.content
+    if message.images:
+        content = [{"type": "image_url", "image_url": {"url": data_url(image)}} for image in message.images]
+        content += [{"type": "text", "text": message.content}] if message.content else []
+    if not message.tool_calls:
+        return {"role": message.role, "content": content}
+    calls = [
+        {"id": each.id, "type": "function", "function": {"name": each.name, "arguments": each.arguments}}
+        for each in message.tool_calls
+    ]
+    return {"role": message.role, "content": content or None, "tool_calls": calls}
+
+
+def function(tool: Tool) -> JSON:
+    """A tool as both of OpenAI's APIs describe it."""
+    return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+
+
+def json_schema(output: OutputSchema) -> JSON:
+    """A schema as both of OpenAI's APIs take it; strictly where it is one that they can enforce."""
+    return {"name": output.name, "schema": output.schema, "strict": closed(output.schema)}
+
+
+def data_url(image: Image) -> str:
+    return f"data:{image.media_type};base64,{image.data}"
 
 
 def openai_error() -> type[Exception]:
@@ -153,4 +197,5 @@ def chat_usage(usage: CompletionUsage) -> Usage | None:
         output_tokens=usage.completion_tokens or 0,
         cached_tokens=(read.cached_tokens or 0) if read else 0,
         reasoning_tokens=(written.reasoning_tokens or 0) if written else 0,
+        cache_write_tokens=(read.cache_write_tokens or 0) if read else 0,
     )

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import StreamBroken
 from gateway.providers.errors import reported
 from gateway.providers.exchange import Upstream, exchange, timeout
-from gateway.providers.openai_chat import OpenAIChatProvider, openai_error
+from gateway.providers.openai_chat import OpenAIChatProvider, data_url, function, json_schema, openai_error
 from gateway.types import (
     JSON,
     Call,
     Finished,
     FinishReason,
+    Message,
     StreamEvent,
     TextDelta,
     ToolCallDelta,
@@ -34,7 +35,12 @@ class OpenAIResponsesProvider(OpenAIChatProvider):
     def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
         async def opening() -> Upstream:
             self._check()
-            return await self._client.responses.create(**self._request(call), timeout=timeout(call))  # type: ignore[return-value]
+            headers = self._front.request_headers(call)
+            stream: Any = await self._client.responses.create(
+                **self._request(call), extra_headers=headers, timeout=timeout(call)
+            )
+            self._front.note(stream.response.headers, trace)
+            return stream  # type: ignore[no-any-return]
 
         return exchange(opening, ResponsesReader(self._key), sdk_error=openai_error, secret=self._key)
 
@@ -43,7 +49,7 @@ class OpenAIResponsesProvider(OpenAIChatProvider):
         request: JSON = {
             "model": profile.model,
             "instructions": "\n\n".join(each.content for each in call.messages if each.role == "system"),
-            "input": [{"role": each.role, "content": each.content} for each in call.messages if each.role != "system"],
+            "input": [item for each in call.messages if each.role != "system" for item in input_items(each)],
             "max_output_tokens": max(LEAST_OUTPUT, min(options.max_tokens, profile.max_output)),
             "stream": True,
             "store": False,
@@ -52,7 +58,27 @@ class OpenAIResponsesProvider(OpenAIChatProvider):
             request["temperature"] = options.temperature
         if profile.reasoning:
             request["reasoning"] = {"effort": profile.reasoning}
+        if options.tools:
+            request["tools"] = [{"type": "function", "strict": False, **function(tool)} for tool in options.tools]
+            request["tool_choice"] = options.tool_choice.value
+        if options.output is not None and profile.json_schema:
+            request["text"] = {"format": {"type": "json_schema", **json_schema(options.output)}}
         return request
+
+
+def input_items(message: Message) -> list[JSON]:
+    """One message as the API takes it: calls to tools and their results are items of their own."""
+    if message.role == "tool":
+        return [{"type": "function_call_output", "call_id": message.tool_call_id, "output": message.content}]
+    content: str | list[JSON] = message.content
+    if message.images:
+        content = [{"type": "input_image", "image_url": data_url(image)} for image in message.images]
+        content += [{"type": "input_text", "text": message.content}] if message.content else []
+    calls: list[JSON] = [
+        {"type": "function_call", "call_id": each.id, "name": each.name, "arguments": each.arguments}
+        for each in message.tool_calls
+    ]
+    return [*([{"role": message.role, "content": content}] if content or not calls else []), *calls]
 
 
 class ResponsesReader:
@@ -125,4 +151,5 @@ def responses_usage(usage: ResponseUsage | None) -> Usage | None:
         output_tokens=usage.output_tokens or 0,
         cached_tokens=(read.cached_tokens or 0) if read else 0,
         reasoning_tokens=(written.reasoning_tokens or 0) if written else 0,
+        cache_write_tokens=(read.cache_write_tokens or 0) if read else 0,
     )

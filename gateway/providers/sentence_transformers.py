@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.errors import InvalidRequest, ProviderError
+from gateway.errors import ProviderError, WrongDimensions
 from gateway.profiles import EmbeddingProfile
 from gateway.types import EmbeddingCall, Usage
 
@@ -43,6 +43,9 @@ class SentenceTransformersEmbedder:
         vectors = await asyncio.get_running_loop().run_in_executor(self._thread, self.encode, texts)
         return vectors, Usage(input_tokens=sum(len(text) // 4 + 1 for text in texts), estimated=True)
 
+    async def aclose(self) -> None:
+        """The process keeps it."""
+
     def encode(self, texts: list[str]) -> list[list[float]]:
         """One vector for each text, in order. Longer texts than the model reads are cut."""
         if not texts:
@@ -53,7 +56,7 @@ class SentenceTransformersEmbedder:
             )
         vectors = [vector.float().tolist() for vector in found]
         if len(vectors[0]) != self.profile.dimensions:
-            raise InvalidRequest(
+            raise WrongDimensions(
                 f"{self.profile.model} gives {len(vectors[0])} dimensions, not {self.profile.dimensions}"
             )
         return vectors

@@ -29,7 +29,7 @@ ARTICLE = (
     "Returning a lamp",
     "You can return a lamp within 30 days of delivery. Pack it in its box and keep the receipt.",
 )
-DOWN = failure(503, CHAT.error("service_unavailable", "down"))
+DOWN = failure(503, CHAT.error(503, "service_unavailable", "down"))
 QUOTED = "No language model could be reached: these are sentences quoted from the articles."
 POINTED = "No language model could be reached. The articles below were found for your question."
 

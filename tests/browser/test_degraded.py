@@ -45,7 +45,7 @@ async def test_an_answer_says_what_it_is_now_and_after_a_reload(
     if not quotes:
         monkeypatch.setattr(ExtractiveProvider, "_choose", fail)
     expected = [".when-quoted-instead"] if quotes else [".when-pointed-instead"]
-    async with serving(failure(503, CHAT.error("service_unavailable", "down"))) as server:
+    async with serving(failure(503, CHAT.error(503, "service_unavailable", "down"))) as server:
         conf = dataclasses.replace(
             settings.GATEWAY, openai_key="sk-test", openai_url=f"{server.url}/v1", answer_models=("gpt-6-luna",)
         )

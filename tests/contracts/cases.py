@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from gateway.base import Provider
 from gateway.profiles import completion_profile
 from gateway.providers.anthropic import AnthropicProvider
+from gateway.providers.aws import AwsAccess
+from gateway.providers.azure import azure_provider
+from gateway.providers.bedrock import BedrockProvider
 from gateway.providers.compatible import CompatibleProvider
+from gateway.providers.gemini import GeminiProvider
+from gateway.providers.mistral import MistralProvider
 from gateway.providers.openai import openai_provider
-from gateway.types import Call, Caller, Message, Options
-from tests.servers import anthropic_server, openai_server
+from gateway.types import Call, Caller, Message, Options, Usage
+from tests.servers import anthropic_server, bedrock_server, gemini_server, mistral_server, openai_server
 from tests.servers.wire import sse
 
 KEY = "sk-test-0123456789abcdefghij"
+USAGE = Usage(input_tokens=42, output_tokens=9, cached_tokens=16, reasoning_tokens=3)
 TOOL = ("look_up", ('{"order":', "7}"))
 
 
@@ -24,19 +31,36 @@ TOOL = ("look_up", ('{"order":', "7}"))
 class Case:
     """`say` is the stream that ends with a reason, named as in `FinishReason`; `silent` the one
     without usage; `broken` the error event inside a stream; `error` the body of an error; `ending`
-    the bytes that are the terminator; `timings` what the provider calls things."""
+    the bytes that are the terminator; `usage` what its stream reports; `lacks` the reasons that it
+    calls by another name; `unended` that its SDK reads the last line of a body without its end;
+    `hangs_up` that its SDK gives the connection up at the end; `shows` what its request shows
+    of the credentials."""
 
     name: str
     make: Callable[[str], Provider]
     say: Callable[[Sequence[str], str], list[bytes]]
     silent: Callable[[Sequence[str]], list[bytes]]
     broken: bytes
-    error: Callable[[str, str], dict[str, Any]]
+    error: Callable[[int, str, str], dict[str, Any]]
     ending: bytes
     path: str
+    usage: Usage = USAGE
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    unended: bool = False
+    binary: bool = False
+    hangs_up: bool = False
+    shows: str = KEY
 
     def __str__(self) -> str:
         return self.name
+
+    def whole(self, body: bytes) -> int:
+        """How many bytes of the body an SDK has to have read before the answer may count as whole."""
+        start = body.index(self.ending)
+        if self.binary:
+            return start + len(self.ending)
+        end = body.index(b"\n", start)
+        return len(body[:end].rstrip(b"\r")) if self.unended else end + 1
 
 
 def call(text: str = "How?", **options: Any) -> Call:
@@ -62,15 +86,60 @@ def _message(texts: Sequence[str], reason: str) -> list[bytes]:
     return anthropic_server.message(texts, reason=said[reason], tool=TOOL if reason == "tool_call" else None)
 
 
-def _openai_error(code: str, message: str) -> dict[str, Any]:
+def _gemini(texts: Sequence[str], reason: str) -> list[bytes]:
+    said = {"stop": "STOP", "length": "MAX_TOKENS", "tool_call": "STOP", "content_filter": "SAFETY"}
+    tool = (TOOL[0], "".join(TOOL[1])) if reason == "tool_call" else None
+    return gemini_server.content(texts, reason=said[reason], tool=tool)
+
+
+def _converse(texts: Sequence[str], reason: str) -> list[bytes]:
+    said = {
+        "stop": "end_turn",
+        "length": "max_tokens",
+        "tool_call": "tool_use",
+        "content_filter": "guardrail_intervened",
+    }
+    return bedrock_server.converse(texts, reason=said[reason], tool=TOOL if reason == "tool_call" else None)
+
+
+def _mistral(texts: Sequence[str], reason: str) -> list[bytes]:
+    said = {"stop": "stop", "length": "model_length", "tool_call": "tool_calls"}
+    tool = (TOOL[0], "".join(TOOL[1])) if reason == "tool_call" else None
+    return mistral_server.completion(texts, reason=said[reason], tool=tool)
+
+
+def _bedrock_error(status: int, code: str, message: str) -> dict[str, Any]:
+    """Too long a prompt is a validation error like others: the words tell it."""
+    kinds = {429: "ThrottlingException", 401: "UnrecognizedClientException", 403: "AccessDeniedException"}
+    kinds |= {
+        400: "ValidationException",
+        422: "ValidationException",
+        404: "ResourceNotFoundException",
+        500: "InternalServerException",
+    }
+    said = "Input is too long for requested model: " if code == "context_length_exceeded" else ""
+    return bedrock_server.error(f"{said}{message}", code=kinds.get(status, "ServiceUnavailableException"))
+
+
+def _openai_error(status: int, code: str, message: str) -> dict[str, Any]:
     return openai_server.error(message, kind=code, code=code)
 
 
-def _anthropic_error(code: str, message: str) -> dict[str, Any]:
+def _gemini_error(status: int, code: str, message: str) -> dict[str, Any]:
+    """Its errors have no code of their own for these: the words and the details tell them apart."""
+    said = {"context_length_exceeded": "The input token count exceeds the maximum number of tokens allowed: "}
+    quota = "GenerateRequestsPerDayPerProjectPerModel-FreeTier" if code == "insufficient_quota" else ""
+    return gemini_server.error(f"{said.get(code, '')}{message}", status=status, quota=quota)
+
+
+def _anthropic_error(status: int, code: str, message: str) -> dict[str, Any]:
     return anthropic_server.error(message, kind=code)
 
 
 OWN = dataclasses.replace(completion_profile("compatible"), model="qwen")
+NOVA = completion_profile("bedrock-nova-2-lite")
+SMALL = completion_profile("mistral-small-4")
+FLASH = completion_profile("gemini-3.5-flash-lite")
 LUNA, HAIKU = completion_profile("gpt-6-luna"), completion_profile("claude-haiku-5-5")
 CHAT = Case(
     "openai-chat",
@@ -101,6 +170,8 @@ ANTHROPIC = Case(
     _anthropic_error,
     b"event: message_stop",
     "/v1/messages",
+    usage=dataclasses.replace(USAGE, cache_write_tokens=6),
+    lacks={"content_filter": "refusal"},  # its filters report themselves as a refusal
 )
 COMPATIBLE = Case(
     "compatible",
@@ -111,5 +182,53 @@ COMPATIBLE = Case(
     _openai_error,
     b'"finish_reason":"stop"',
     "/v1/chat/completions",
+    shows="",
 )
-WIRE = [CHAT, RESPONSES, ANTHROPIC, COMPATIBLE]
+GEMINI = Case(
+    "gemini",
+    lambda url: GeminiProvider(FLASH, key=KEY, url=url),
+    _gemini,
+    lambda texts: gemini_server.content(texts, usage=None),
+    gemini_server.event(gemini_server.error("The model is overloaded.", status=503)),
+    _gemini_error,
+    b'"finishReason":"STOP"',
+    f"/v1beta/models/{FLASH.model}:streamGenerateContent?alt=sse",
+    lacks={"refusal": "content_filter"},
+    unended=True,
+)
+BEDROCK = Case(
+    "bedrock",
+    lambda url: BedrockProvider(NOVA, access=AwsAccess("eu-central-1", url, "AKIATEST", KEY)),
+    _converse,
+    lambda texts: bedrock_server.converse(texts, usage=False),
+    bedrock_server.exception("internalServerException", "try again"),
+    _bedrock_error,
+    bedrock_server.event("messageStop", {"stopReason": "end_turn"}),
+    f"/model/{quote(NOVA.model, safe='')}/converse-stream",
+    # Converse counts no reasoning apart.
+    usage=dataclasses.replace(USAGE, reasoning_tokens=0, cache_write_tokens=6),
+    lacks={"refusal": "content_filter"},
+    binary=True,
+    shows="AKIATEST",
+)
+MISTRAL = Case(
+    "mistral",
+    lambda url: MistralProvider(SMALL, key=KEY, url=url),
+    _mistral,
+    lambda texts: mistral_server.completion(texts, usage=None),
+    sse(mistral_server.error("Service unavailable.", kind="service_unavailable")),
+    lambda status, code, message: mistral_server.error(message, kind=code),
+    b'"finish_reason":"stop"',
+    "/v1/chat/completions",
+    usage=dataclasses.replace(USAGE, reasoning_tokens=0),  # it counts no reasoning apart
+    lacks={"refusal": "stop", "content_filter": "stop"},  # it says neither
+    unended=True,
+    hangs_up=True,
+)
+AZURE = dataclasses.replace(
+    RESPONSES,
+    name="azure",
+    make=lambda url: azure_provider(dataclasses.replace(LUNA, provider="azure", model="my-luna"), url=url, key=KEY),
+    path="/openai/v1/responses",
+)
+WIRE = [CHAT, RESPONSES, ANTHROPIC, COMPATIBLE, GEMINI, BEDROCK, MISTRAL, AZURE]

@@ -1,4 +1,4 @@
-"""Every exception of both SDKs becomes one of ours."""
+"""Every exception of every SDK becomes one of ours."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ from types import ModuleType
 from typing import Any
 
 import anthropic
+import botocore.exceptions
 import httpx2
 import openai
 import pytest
+from google.genai.errors import ClientError
 
-from gateway.errors import InvalidRequest, ProviderError
-from gateway.providers.errors import RULES, safe, translate
+from gateway.errors import InvalidCredentials, InvalidRequest, ProviderError, QuotaExhausted, RateLimited
+from gateway.providers.aws import AWS_RULES
+from gateway.providers.errors import RULES, Rules, safe, translate
+from gateway.providers.gemini import GEMINI_RULES
+from gateway.providers.mistral import MISTRAL_RULES
 from gateway.providers.waiting import LONGEST_GUESS, retry_after
+from tests.servers import gemini_server
 
 ROOTS = {"OpenAIError", "AnthropicError"}
 REQUEST = httpx2.Request("POST", "https://provider.example/v1")
 
 
 def exceptions(module: ModuleType) -> list[type[BaseException]]:
-    return [each for _, each in inspect.getmembers(module, inspect.isclass) if issubclass(each, BaseException)]
+    found = [each for _, each in inspect.getmembers(module, inspect.isclass) if issubclass(each, BaseException)]
+    return [each for each in found if not issubclass(each, Warning)]
 
 
 def of_the_sdks() -> list[type[BaseException]]:
@@ -75,6 +82,52 @@ def test_the_list_is_not_empty() -> None:
     names = {kind.__name__ for kind in of_the_sdks()}
     assert {"RateLimitError", "APITimeoutError", "OverloadedError", "CredentialsError", "OAuthError"} <= names
     assert len(of_the_sdks()) > 35
+
+
+OTHERS: dict[str, Rules] = {
+    "google.genai.errors": GEMINI_RULES,
+    "botocore.exceptions": AWS_RULES,
+    "botocore.eventstream": AWS_RULES,
+    "mistralai.client.errors": MISTRAL_RULES,
+    "mistralai.extra.exceptions": MISTRAL_RULES,
+}
+OWN = [(kind, rules) for name, rules in OTHERS.items() for kind in exceptions(importlib.import_module(name))]
+
+
+@pytest.mark.parametrize(("kind", "rules"), OWN, ids=lambda each: getattr(each, "__qualname__", ""))
+def test_no_exception_of_an_sdk_with_its_own_shapes_is_left_out(kind: type[BaseException], rules: Rules) -> None:
+    assert any(each.__name__ in rules for each in kind.__mro__)
+    error = kind.__new__(kind)
+    response: Any = {"Error": {}} if rules is AWS_RULES else None
+    values = {"details": {}, "message": "it said so", "status": "X", "response": response, "code": 500}
+    values |= {"body": "", "status_code": 500, "headers": {}}
+    for name, value in values.items():
+        setattr(error, name, value)
+    assert type(translate(error, rules=rules)) is not ProviderError
+
+
+@pytest.mark.threat("V1", "V2")
+def test_gemini_says_in_the_details_which_limit_was_hit() -> None:
+    words = "You exceeded your current quota, please check your plan and billing details."
+    for quota, kind in (("RequestsPerMinute", RateLimited), ("RequestsPerDay", QuotaExhausted)):
+        body = gemini_server.error(words, status=429, quota=quota, wait="37s")
+        error = translate(ClientError(429, body, httpx2.Response(429, request=REQUEST)), rules=GEMINI_RULES)
+        assert (type(error), error.retry_after) == (kind, 37 if kind is RateLimited else None)
+
+
+@pytest.mark.threat("V10")
+def test_every_trouble_with_credentials_at_aws_is_told_from_a_bad_request() -> None:
+    words = ("Credential", "Token", "SSO", "Login", "MFA", "Profile")
+    kinds = [each for each in exceptions(botocore.exceptions) if any(word in each.__name__ for word in words)]
+    assert {type(translate(kind.__new__(kind), rules=AWS_RULES)) for kind in kinds} == {InvalidCredentials}
+    assert len(kinds) > 14
+
+
+@pytest.mark.threat("V10")
+def test_a_key_that_gemini_does_not_know_is_no_bad_request() -> None:
+    body = gemini_server.error("API key not valid.", status=400, reason="API_KEY_INVALID")
+    error = translate(ClientError(400, body, httpx2.Response(400, request=REQUEST)), rules=GEMINI_RULES)
+    assert isinstance(error, InvalidCredentials)
 
 
 @pytest.mark.parametrize("kind", exceptions(importlib.import_module("httpx2")), ids=lambda kind: kind.__name__)

@@ -56,7 +56,7 @@ def test_a_record_holds_the_question_the_sources_the_answer_and_the_verdict(cast
     assert stored.sources == [{"document": "doc", "version": "v1", "start": 0, "end": 21}]
     assert (data["question"], data["answer"]) == ("How do I reset?", "Press reset.")
     assert data["sources"][0]["version"] == "v1"
-    assert data["messages"] == [{"role": "user", "content": "How do I reset?"}]
+    assert [(each["role"], each["content"]) for each in data["messages"]] == [("user", "How do I reset?")]
 
 
 @pytest.mark.threat("A1")

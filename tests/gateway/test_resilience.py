@@ -80,7 +80,7 @@ def spare(case: Case) -> tuple[Case, Script]:
 
 
 def refused(case: Case, status: int, code: str, message: str = "no", **headers: str) -> Script:
-    return failure(status, case.error(code, message), **headers)
+    return failure(status, case.error(status, code, message), **headers)
 
 
 def first_word(case: Case) -> int:
@@ -235,8 +235,8 @@ async def test_a_cut_anywhere_ends_in_an_error_or_in_the_whole(
     script = Script(case.say(("Grüße ", "🙂"), "stop"), framing="close")
     body = b"".join(script.pieces)
     smile = body.index("🙂".encode())
-    ending = body.index(b"\n\n", body.index(case.ending)) + 2
-    places = sorted({0, *range(1, len(body), len(body) // 25), *range(smile, smile + 5), ending - 2, len(body)})
+    whole = case.whole(body)
+    places = sorted({0, *range(1, len(body), len(body) // 25), *range(smile, smile + 5), whole - 1, len(body)})
 
     def respond(request: Request) -> Script:
         return dataclasses.replace(script, cut=int(request.asked))
@@ -246,7 +246,7 @@ async def test_a_cut_anywhere_ends_in_an_error_or_in_the_whole(
             seen, trace, error = await events_of(asking(caller, str(place)))
             assert text(seen) in ("", "Grüße ", "Grüße 🙂")
             if error is None:
-                assert (place >= ending - 1, text(seen), trace.reason) == (True, "Grüße 🙂", "stop"), place
+                assert (place >= whole, text(seen), trace.reason) == (True, "Grüße 🙂", "stop"), place
             else:
                 assert (error.code, trace.reason) == ("stream_broken", "error"), place
     assert error is None, "the whole body is whole"
@@ -287,8 +287,7 @@ async def test_before_the_first_word_it_is_tried_again_unseen(case: Case, caller
 @pytest.mark.threat("V7")
 @pytest.mark.parametrize("reason", ["stop", "length", "refusal", "content_filter", "tool_call"])
 async def test_each_end_is_recorded_as_what_it_is(case: Case, reason: str, caller: Caller, monkeypatch: Patch) -> None:
-    if case is ANTHROPIC and reason == "content_filter":
-        reason = "refusal"  # its filters report themselves as a refusal
+    reason = case.lacks.get(reason, reason)
     async with wired(monkeypatch, (case, said(case, reason))):
         completion = await client.complete(asking(caller))
     assert completion.reason.value == (await last_record(caller)).finish_reason == reason
@@ -375,7 +374,8 @@ async def test_a_model_that_is_down_is_left_alone_tried_by_one_and_used_again(
 
         await in_database(store.change, f"{case.name}-0", _rested)
         await asyncio.sleep(0.6)
-        answers[0] = Script([b": working on it\n\n", b"".join(case.say(TEXTS, "stop"))], pause=3)
+        body = b"".join(case.say(TEXTS, "stop"))
+        answers[0] = Script([body[:5], body[5:]], pause=3)
         model.asked.clear()
         probe = asyncio.create_task(client.complete(asking(caller)))
         await asyncio.wait_for(model.asked.wait(), 10)

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from gateway.errors import InvalidRequest, ProviderError
+from gateway.errors import ProviderError, WrongDimensions
 from gateway.profiles import embedding_profile
 from gateway.providers import sentence_transformers
 from gateway.providers.sentence_transformers import SentenceTransformersEmbedder, shared
@@ -39,7 +39,7 @@ def test_text_longer_than_it_reads_is_cut_and_not_refused() -> None:
 
 def test_another_size_than_the_profile_says_is_refused() -> None:
     wrong = SentenceTransformersEmbedder(dataclasses.replace(PROFILE, dimensions=768))
-    with pytest.raises(InvalidRequest, match="384 dimensions, not 768"):
+    with pytest.raises(WrongDimensions, match="384 dimensions, not 768"):
         wrong.encode(["x"])
 
 

@@ -15,7 +15,7 @@ from gateway.base import Provider
 from gateway.profiles import completion_profile
 from gateway.providers.extractive import ExtractiveProvider
 from gateway.providers.template import TemplateProvider
-from tests.contracts.cases import Case
+from tests.contracts.cases import LUNA, Case
 from tests.servers.wire import Request, Script, Server, serving
 
 Answers = Script | Sequence[Script] | Callable[[Request], Script]
@@ -26,11 +26,9 @@ async def embed(texts: list[str]) -> list[list[float]]:
 
 
 @asynccontextmanager
-async def wired(
-    patch: pytest.MonkeyPatch, *parts: tuple[Case, Answers], **options: object
-) -> AsyncIterator[list[Server]]:
+async def wired(patch: pytest.MonkeyPatch, *parts: tuple[Case, Answers]) -> AsyncIterator[list[Server]]:
     """The configured models, in this order, each with a server of its own. A model's id is its
-    case's name with its place. `options` are settings of the gateway."""
+    case's name with its place."""
     async with AsyncExitStack() as stack:
         quoting = ExtractiveProvider(completion_profile("extractive"), embed)
         last: list[Provider] = [quoting, TemplateProvider(completion_profile("template"))]
@@ -45,7 +43,9 @@ async def wired(
             servers.append(server)
         by_id = {each.profile.id: each for each in [*providers, *last]}
         patch.setattr(connections, "provider", lambda profile: by_id[profile.id])
-        patch.setattr(profiles, "completion_profiles", lambda: {name: each.profile for name, each in by_id.items()})
+        known = profiles.completion_profiles() | {name: each.profile for name, each in by_id.items()}
+        patch.setattr(profiles, "completion_profiles", lambda: known)
         models = tuple(each.profile.id for each in providers)
-        patch.setattr(settings, "GATEWAY", dataclasses.replace(settings.GATEWAY, answer_models=models))
+        azure = {"azure_model": LUNA.id, "azure_deployment": "my-luna"}  # a deployment's profile is its model's
+        patch.setattr(settings, "GATEWAY", dataclasses.replace(settings.GATEWAY, answer_models=models, **azure))
         yield servers

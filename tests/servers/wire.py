@@ -23,8 +23,9 @@ class Request:
     @property
     def asked(self) -> str:
         """The last thing that the user said."""
-        turns = self.body.get("messages") or self.body.get("input") or [{"content": ""}]
-        return str(turns[-1]["content"])
+        turns = next((self.body[name] for name in ("messages", "input", "contents") if self.body.get(name)), [{}])
+        said = turns[-1].get("content") or turns[-1].get("parts") or ""
+        return str(said if isinstance(said, str) else said[-1]["text"])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,117 @@
+"""The gateway's settings, read from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config.env import Env
+from gateway.conf import GatewaySettings, abilities, answer_models, front
+from gateway.limits.rates import Rates
+from gateway.profiles import Price, completion_profiles
+
+
+def gateway_settings(env: Env, *, data_dir: Path, redis_url: str, audit_key: str) -> GatewaySettings:
+    """Raises `ImproperlyConfigured`, with a sentence that says what to set."""
+    providers = {**_hosted(env), **_own_server(env)}
+    reachable = {
+        "openai": providers["openai_key"],
+        "anthropic": providers["anthropic_key"],
+        "gemini": providers["gemini_key"],
+        "bedrock": providers["bedrock_region"],
+        "mistral": providers["mistral_key"],
+        "azure": providers["azure_url"],
+        "compatible": providers["compatible_url"],
+    }
+    conf = GatewaySettings(
+        data_dir=data_dir,
+        redis_url=redis_url,
+        audit_key=audit_key,
+        answer_models=answer_models(
+            env.words("CITEDESK_ANSWER_MODELS"), {name: bool(value) for name, value in reachable.items()}
+        ),
+        embedding_model=env.text("CITEDESK_EMBEDDING_MODEL", "all-MiniLM-L6-v2"),
+        monthly_budget=env.decimal("CITEDESK_MONTHLY_BUDGET_USD", "20"),
+        provider_rates=_rates(env, "PROVIDER"),
+        tenant_rates=_rates(env, "TENANT"),
+        user_rates=_rates(env, "USER"),
+        webhook_loopback=env.boolean("CITEDESK_WEBHOOK_LOOPBACK", False),
+        front=front(env.text("CITEDESK_FRONT"), env.text("CITEDESK_FRONT_KEY"), env.text("CITEDESK_FRONT_HEADERS")),
+        timestamp_url=env.http_url("CITEDESK_TIMESTAMP_URL"),
+        timestamp_roots=env.text("CITEDESK_TIMESTAMP_ROOTS"),
+        **providers,
+    )
+    _refuse_halves(conf)
+    return conf
+
+
+def _rates(env: Env, of: str) -> Rates:
+    return Rates(
+        env.per_minute(f"CITEDESK_{of}_REQUESTS_PER_MINUTE"), env.per_minute(f"CITEDESK_{of}_TOKENS_PER_MINUTE")
+    )
+
+
+def _hosted(env: Env) -> dict[str, Any]:
+    return {
+        "openai_key": env.text("OPENAI_API_KEY"),
+        "openai_url": env.http_url("CITEDESK_OPENAI_URL"),
+        "openai_api": env.choice("CITEDESK_OPENAI_API", "responses", ("responses", "chat")),
+        "anthropic_key": env.text("ANTHROPIC_API_KEY"),
+        "anthropic_url": env.http_url("CITEDESK_ANTHROPIC_URL"),
+        "gemini_key": env.text("GEMINI_API_KEY"),
+        "gemini_url": env.http_url("CITEDESK_GEMINI_URL"),
+        "bedrock_region": env.text("CITEDESK_BEDROCK_REGION"),
+        "bedrock_url": env.http_url("CITEDESK_BEDROCK_URL"),
+        "bedrock_key_id": env.text("CITEDESK_BEDROCK_KEY_ID"),
+        "bedrock_secret_key": env.text("CITEDESK_BEDROCK_SECRET_KEY"),
+        "bedrock_guardrail": env.text("CITEDESK_BEDROCK_GUARDRAIL"),
+        "mistral_key": env.text("MISTRAL_API_KEY"),
+        "mistral_url": env.http_url("CITEDESK_MISTRAL_URL"),
+        "azure_key": env.text("AZURE_OPENAI_API_KEY"),
+        "azure_url": env.http_url("CITEDESK_AZURE_URL"),
+        "azure_api": env.choice("CITEDESK_AZURE_API", "responses", ("responses", "chat")),
+        "azure_identity": env.boolean("CITEDESK_AZURE_IDENTITY", False),
+        "azure_deployment": env.text("CITEDESK_AZURE_DEPLOYMENT"),
+        "azure_model": env.text("CITEDESK_AZURE_MODEL"),
+    }
+
+
+def _own_server(env: Env) -> dict[str, Any]:
+    return {
+        "compatible_url": env.http_url("CITEDESK_COMPATIBLE_URL"),
+        "compatible_model": env.text("CITEDESK_COMPATIBLE_MODEL"),
+        "compatible_key": env.text("CITEDESK_COMPATIBLE_KEY"),
+        "compatible_context": env.integer("CITEDESK_COMPATIBLE_CONTEXT", 8192, low=1024, high=10_000_000),
+        "compatible_timeout": env.integer("CITEDESK_COMPATIBLE_TIMEOUT", 120, low=1, high=3600),
+        "compatible_abilities": abilities(env.words("CITEDESK_COMPATIBLE_ABILITIES")),
+        "compatible_price": Price(
+            input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),
+            output=env.decimal("CITEDESK_COMPATIBLE_OUTPUT_PRICE_USD", "0"),
+            cached_input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),
+        ),
+    }
+
+
+def _refuse_halves(conf: GatewaySettings) -> None:
+    """What goes together is set together."""
+    if conf.timestamp_url and not conf.timestamp_roots:
+        raise ImproperlyConfigured(
+            "CITEDESK_TIMESTAMP_ROOTS must name a PEM file with the authority's root certificates."
+        )
+    if bool(conf.bedrock_key_id) != bool(conf.bedrock_secret_key):
+        raise ImproperlyConfigured(
+            "CITEDESK_BEDROCK_KEY_ID and CITEDESK_BEDROCK_SECRET_KEY go together: set both or none."
+        )
+    if conf.bedrock_guardrail and not conf.bedrock_guardrail.rpartition(":")[0]:
+        raise ImproperlyConfigured("CITEDESK_BEDROCK_GUARDRAIL must read id:version, such as gr-abc123:1.")
+    if conf.azure_url and not (conf.azure_key or conf.azure_identity):
+        raise ImproperlyConfigured("CITEDESK_AZURE_URL needs AZURE_OPENAI_API_KEY, or CITEDESK_AZURE_IDENTITY=1.")
+    if conf.azure_url and not (conf.azure_deployment and conf.azure_model in completion_profiles()):
+        raise ImproperlyConfigured(
+            "CITEDESK_AZURE_DEPLOYMENT must name the deployment of CITEDESK_AZURE_URL, and CITEDESK_AZURE_MODEL the "
+            "profile of the model that it serves, such as gpt-6-luna."
+        )
+    if conf.compatible_url and not conf.compatible_model:
+        raise ImproperlyConfigured("CITEDESK_COMPATIBLE_MODEL must name the model that CITEDESK_COMPATIBLE_URL serves.")

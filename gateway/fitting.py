@@ -1,0 +1,126 @@
+"""A call fitted to what its model can do.
+
+What the profile lacks is refused before anything is sent. Where an answer has to satisfy a JSON
+schema, it is checked whether or not the provider promised to keep to it; a model without that
+ability is told the schema in words, and what it wrote is repaired where only its form is wrong.
+
+Does not catch: a value that has the right form and is wrong.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from gateway.abilities import OutputSchema, Safety
+from gateway.base import Candidate
+from gateway.errors import GatewayError, InvalidOutput, Unsupported
+from gateway.profiles import ModelProfile
+from gateway.schemas import repaired, valid, validator
+from gateway.types import Call, Finished, FinishReason, Message, StreamEvent, TextDelta, Trace, UsageReport
+
+TOLD = """Answer with one JSON value that is valid under the JSON Schema below, and with nothing else: no \
+words around it, no code fence.
+{schema}"""
+
+
+class Fitted:
+    """Refuses with `Unsupported`; raises `InvalidOutput` for an answer that the schema refuses."""
+
+    def __init__(self, inner: Candidate) -> None:
+        self._inner = inner
+        self.name, self.profile = inner.name, inner.profile
+
+    async def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
+        require(call, self.profile)
+        output = call.options.output
+        if output is None:
+            events = self._inner.stream(call, trace)
+        elif self.profile.json_schema:
+            events = _checked(self._inner.stream(call, trace), output)
+        else:
+            events = _repaired(self._inner.stream(told(call, output), trace), output)
+        async with aclosing(events) as fitted:
+            async for event in fitted:
+                yield event
+
+
+def require(call: Call, profile: ModelProfile) -> None:
+    """Raises `Unsupported` for what the model cannot do, by its profile."""
+    options = call.options
+    missing = {
+        "take tools": bool(options.tools) and not profile.tools,
+        "take part in a conversation with tools": _has_tools(call) and not profile.tools,
+        "see images": any(message.images for message in call.messages) and not profile.images,
+        "answer in JSON": options.output is not None and not profile.generates,
+        f"be filtered {options.safety.value}ly": options.safety is not Safety.DEFAULT
+        and options.safety not in profile.safety,
+    }
+    wanted = [what for what, lacking in missing.items() if lacking]
+    if wanted:
+        raise Unsupported(f"{profile.id} cannot {' or '.join(wanted)}")
+
+
+def told(call: Call, output: OutputSchema) -> Call:
+    """The call with the schema in words, after its other system messages."""
+    words = Message("system", TOLD.format(schema=json.dumps(output.schema, ensure_ascii=False)))
+    system = sum(message.role == "system" for message in call.messages)
+    return dataclasses.replace(call, messages=(*call.messages[:system], words, *call.messages[system:]))
+
+
+async def _checked(
+    events: AsyncGenerator[StreamEvent, None], output: OutputSchema
+) -> AsyncGenerator[StreamEvent, None]:
+    """As it comes; the end is held back until the whole is known to be valid."""
+    check, said = validator(output.schema), ""
+    async with aclosing(events) as inner:
+        async for event in inner:
+            if isinstance(event, TextDelta):
+                said += event.text
+            elif isinstance(event, Finished) and _must_be_json(event):
+                valid(said, check)
+            yield event
+
+
+async def _repaired(
+    events: AsyncGenerator[StreamEvent, None], output: OutputSchema
+) -> AsyncGenerator[StreamEvent, None]:
+    """In one piece, when it is known what has to be repaired. What cannot be is passed on before
+    the error, so that it is paid for and on the record."""
+    check, said, usage = validator(output.schema), "", None
+    async with aclosing(events) as inner:
+        try:
+            async for event in inner:
+                match event:
+                    case TextDelta():
+                        said += event.text
+                    case UsageReport():
+                        usage = event
+                    case Finished():
+                        said = repaired(said, check) if _must_be_json(event) else said
+                        for each in _held(said, usage):
+                            yield each
+                        yield event
+                    case _:
+                        yield event
+        except GatewayError:
+            for each in _held(said, usage):
+                yield each
+            raise
+
+
+def _held(said: str, usage: UsageReport | None) -> list[StreamEvent]:
+    return [*([TextDelta(said)] if said else []), *([usage] if usage else [])]
+
+
+def _must_be_json(end: Finished) -> bool:
+    """A refusal or a call to a tool is another answer than the one that the schema describes."""
+    if end.reason is FinishReason.LENGTH:
+        raise InvalidOutput("the answer was cut off before its JSON was complete: raise max_tokens")
+    return end.reason is FinishReason.STOP
+
+
+def _has_tools(call: Call) -> bool:
+    return any(message.role == "tool" or message.tool_calls for message in call.messages)
