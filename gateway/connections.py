@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from gateway import registry
 from gateway.base import EmbeddingProvider, Provider
 from gateway.conf import GatewaySettings, configured
+from gateway.likeness import best_likeness
 from gateway.profiles import EmbeddingProfile, ModelProfile, embedding_profile
 from gateway.types import Caller, EmbeddingCall
 
@@ -57,9 +58,15 @@ async def close() -> None:
         await embedder.aclose()
 
 
-def warm_up() -> Future[list[list[float]]]:
-    """Loads the local embedding model in the background, so that the first question finds it."""
-    return asyncio.run_coroutine_threadsafe(_embed_unaudited(["warm"]), _background_loop(os.getpid()))
+def warm_up() -> Future[None]:
+    """Loads the local embedding model and its words in the background, so that the first question finds
+    them, and no event loop that serves waits for the disk."""
+    return asyncio.run_coroutine_threadsafe(_warmed(), _background_loop(os.getpid()))
+
+
+async def _warmed() -> None:
+    await _embed_unaudited(["warm"])
+    await asyncio.to_thread(best_likeness, ["warm"], ["cold"])
 
 
 def run_in_background(work: Coroutine[Any, Any, T]) -> T:

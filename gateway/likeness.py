@@ -45,13 +45,14 @@ def _vector(word: str) -> Vectors:
 @cache
 def _model() -> tuple[Vectors, Any]:
     """The rows of the vocabulary, about their mean, and the tokenizer that finds a word's."""
-    from safetensors.numpy import load_file
+    from safetensors import safe_open
     from tokenizers import Tokenizer
 
     from gateway.providers.sentence_transformers import packaged
 
     folder = packaged()
-    rows = load_file(folder / "model.safetensors")[ROWS].astype("float32")
+    with safe_open(folder / "model.safetensors", framework="numpy") as weights:  # the rest stays on the disk
+        rows = weights.get_tensor(ROWS).astype("float32")
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
     return rows - rows.mean(axis=0), tokenizer
