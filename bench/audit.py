@@ -88,7 +88,7 @@ def make(tenant: Tenant, count: int) -> None:
         copy(records, contents)
     with tenant_scope(tenant.pk):
         AuditHead.objects.create(tenant=tenant, sequence=count, mac=mac)
-    anchor.advance(tenant.pk, count, mac)
+    anchor.advance(tenant.pk, (count, mac))
     with superuser() as connected:
         connected.execute("ANALYZE")
 

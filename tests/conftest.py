@@ -22,6 +22,7 @@ from accounts.models import Membership, Role, Tenant, User
 from accounts.permissions import Actor, actor_for
 from accounts.tenancy import tenant_scope
 from config.postgres.embedded import create_database, drop_database, socket_folder
+from gateway.audit import anchor
 from gateway.breaker import circuit
 from tests.environment import DATA
 
@@ -100,6 +101,7 @@ def live_db(
         # Django's asynchronous test client works in this thread, and leaves its connection open.
         SyncToAsync.single_thread_executor.submit(connections.close_all).result()
         kept = _connections_kept()
+        anchor.flush()
         database.empty()
         assert kept == 0, "the test did not give back every connection that it took from the pool"
 

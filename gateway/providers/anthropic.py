@@ -1,10 +1,10 @@
-"""Anthropic's Messages API."""
+"""Anthropic's Messages API. Its SDK's events are taken as they were sent, as in `openai_chat`."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.abilities import ToolChoice
 from gateway.errors import StreamBroken
@@ -28,7 +28,7 @@ from gateway.types import (
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
-    from anthropic.types import RawMessageStreamEvent
+    from anthropic._types import RequestOptions
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 REASONS = {
@@ -58,12 +58,15 @@ class AnthropicProvider:
     def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
         async def opening() -> Upstream:
             require_key(self._key, "ANTHROPIC_API_KEY")
-            headers = self._front.request_headers(call)
-            stream: Any = await self._client.messages.create(
-                **self._request(call), extra_headers=headers, timeout=timeout(call)
+            from anthropic import AsyncStream
+
+            options: RequestOptions = {"headers": self._front.request_headers(call), "timeout": timeout(call)}
+            body, kind = self._request(call), AsyncStream[object]
+            stream = await self._client.post(
+                "/v1/messages", cast_to=object, body=body, options=options, stream=True, stream_cls=kind
             )
             self._front.note(stream.response.headers, trace)
-            return stream  # type: ignore[no-any-return]
+            return stream
 
         return exchange(opening, MessagesReader(), sdk_error=anthropic_error, secret=self._key)
 
@@ -171,45 +174,45 @@ class MessagesReader:
     def complete(self) -> bool:
         return self.finished is not None
 
-    def read(self, event: RawMessageStreamEvent) -> Iterator[StreamEvent]:
-        match event.type:
+    def read(self, event: JSON) -> Iterator[StreamEvent]:
+        match event["type"]:
             case "message_start":
-                self._model = event.message.model or ""
-                self._count(event.message.usage)
+                self._model = event["message"].get("model") or ""
+                self._count(event["message"].get("usage"))
             case "content_block_start":
-                yield from self._block(event.index, event.content_block)
+                yield from self._block(event["index"], event["content_block"])
             case "content_block_delta":
-                yield from self._delta(event.index, event.delta)
+                yield from self._delta(event["index"], event["delta"])
             case "message_delta":
-                self._reason = event.delta.stop_reason or self._reason
-                self._count(event.usage)
+                self._reason = event["delta"].get("stop_reason") or self._reason
+                self._count(event.get("usage"))
             case "message_stop":
                 self._end()
 
-    def _block(self, index: int, block: Any) -> Iterator[StreamEvent]:
-        if block.type == "text" and block.text:
-            yield TextDelta(str(block.text))
-        elif block.type == "tool_use":
-            yield ToolCallDelta(self._call(index), block.id or "", block.name or "", "")
+    def _block(self, index: int, block: JSON) -> Iterator[StreamEvent]:
+        if block["type"] == "text" and block["text"]:
+            yield TextDelta(str(block["text"]))
+        elif block["type"] == "tool_use":
+            yield ToolCallDelta(self._call(index), block.get("id") or "", block.get("name") or "", "")
 
-    def _delta(self, index: int, delta: Any) -> Iterator[StreamEvent]:
-        if delta.type == "text_delta" and delta.text:
-            yield TextDelta(str(delta.text))
-        elif delta.type == "input_json_delta" and delta.partial_json:
-            yield ToolCallDelta(self._call(index), "", "", delta.partial_json)
+    def _delta(self, index: int, delta: JSON) -> Iterator[StreamEvent]:
+        if delta["type"] == "text_delta" and delta["text"]:
+            yield TextDelta(str(delta["text"]))
+        elif delta["type"] == "input_json_delta" and delta["partial_json"]:
+            yield ToolCallDelta(self._call(index), "", "", delta["partial_json"])
 
     def _call(self, block: int) -> int:
         """Tool calls are counted among themselves; blocks of text stand between them."""
         return self._calls.setdefault(block, len(self._calls))
 
-    def _count(self, usage: Any) -> None:
+    def _count(self, usage: JSON | None) -> None:
         """Counts are cumulative, and a later event may leave some out."""
         if usage is None:
             return
         for name in ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"):
-            self._counted[name] = getattr(usage, name) or self._counted.get(name, 0)
-        details = usage.output_tokens_details
-        self._reasoning = (details.thinking_tokens or 0) if details else self._reasoning
+            self._counted[name] = usage.get(name) or self._counted.get(name, 0)
+        details = usage.get("output_tokens_details")
+        self._reasoning = (details.get("thinking_tokens") or 0) if details else self._reasoning
 
     def _end(self) -> None:
         if self._reason not in REASONS:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
-from typing import TYPE_CHECKING, Any
 
 from gateway.errors import StreamBroken
 from gateway.providers.errors import reported
-from gateway.providers.exchange import Upstream, exchange, timeout
-from gateway.providers.openai_chat import OpenAIChatProvider, data_url, function, json_schema, openai_error
+from gateway.providers.exchange import Upstream, exchange
+from gateway.providers.openai_chat import (
+    OpenAIChatProvider,
+    data_url,
+    function,
+    json_schema,
+    openai_error,
+    openai_usage,
+)
 from gateway.types import (
     JSON,
     Call,
@@ -22,9 +28,6 @@ from gateway.types import (
     Usage,
 )
 
-if TYPE_CHECKING:
-    from openai.types.responses import Response, ResponseStreamEvent, ResponseUsage
-
 LEAST_OUTPUT = 16  # the API refuses a smaller limit
 INCOMPLETE = {"max_output_tokens": FinishReason.LENGTH, "content_filter": FinishReason.CONTENT_FILTER}
 
@@ -36,11 +39,9 @@ class OpenAIResponsesProvider(OpenAIChatProvider):
         async def opening() -> Upstream:
             self._check()
             headers = self._front.request_headers(call)
-            stream: Any = await self._client.responses.create(
-                **self._request(call), extra_headers=headers, timeout=timeout(call)
-            )
+            stream = await self._open("/responses", self._request(call), headers, call)
             self._front.note(stream.response.headers, trace)
-            return stream  # type: ignore[no-any-return]
+            return stream
 
         return exchange(opening, ResponsesReader(self._key), sdk_error=openai_error, secret=self._key)
 
@@ -96,60 +97,51 @@ class ResponsesReader:
     def complete(self) -> bool:
         return self.finished is not None
 
-    def read(self, event: ResponseStreamEvent) -> Iterator[StreamEvent]:
-        match event.type:
+    def read(self, event: JSON) -> Iterator[StreamEvent]:
+        match event["type"]:
             case "response.output_text.delta":
-                yield TextDelta(str(event.delta))
+                yield TextDelta(str(event["delta"]))
             case "response.refusal.delta":
                 self._refused = True
-                yield TextDelta(str(event.delta))
+                yield TextDelta(str(event["delta"]))
             case "response.output_item.added":
-                yield from self._item(event.output_index, event.item)
+                yield from self._item(event["output_index"], event["item"])
             case "response.function_call_arguments.delta":
-                yield ToolCallDelta(self._call(event.output_index), "", "", event.delta)
+                yield ToolCallDelta(self._call(event["output_index"]), "", "", event["delta"])
             case "response.completed" | "response.incomplete":
-                self._end(event.response)
+                self._end(event["response"])
             case "response.failed":
-                error = event.response.error
-                raise reported(error.code if error else "", error.message if error else "", self._secret)
+                error = event["response"].get("error") or {}
+                raise reported(error.get("code"), error.get("message"), self._secret)
             case "error":
-                raise reported(event.code, event.message, self._secret)
+                raise reported(event.get("code"), event.get("message"), self._secret)
 
-    def _item(self, index: int, item: Any) -> Iterator[StreamEvent]:
-        if item.type == "function_call":
-            yield ToolCallDelta(self._call(index), item.call_id or "", item.name or "", item.arguments or "")
+    def _item(self, index: int, item: JSON) -> Iterator[StreamEvent]:
+        if item["type"] == "function_call":
+            name, arguments = item.get("name") or "", item.get("arguments") or ""
+            yield ToolCallDelta(self._call(index), item.get("call_id") or "", name, arguments)
 
     def _call(self, output_index: int) -> int:
         """Tool calls are counted among themselves; messages stand between them in the output."""
         return self._calls.setdefault(output_index, len(self._calls))
 
-    def _end(self, response: Response) -> None:
-        self.usage = responses_usage(response.usage)
-        reason = FinishReason.STOP
-        if response.status == "incomplete":
-            why = response.incomplete_details.reason if response.incomplete_details else None
+    def _end(self, response: JSON) -> None:
+        self.usage = responses_usage(response.get("usage"))
+        reason, status = FinishReason.STOP, response.get("status")
+        if status == "incomplete":
+            why = (response.get("incomplete_details") or {}).get("reason")
             if why not in INCOMPLETE:
                 raise StreamBroken(f"the response is incomplete for a reason that we do not know: {why!r}")
             reason = INCOMPLETE[why]
-        elif response.status != "completed":
-            raise StreamBroken(f"the response ended in the state {response.status!r}")
+        elif status != "completed":
+            raise StreamBroken(f"the response ended in the state {status!r}")
         elif self._refused:
             reason = FinishReason.REFUSAL
         elif self._calls:
             reason = FinishReason.TOOL_CALL
-        self.finished = Finished(reason, response.model or "")
+        self.finished = Finished(reason, response.get("model") or "")
 
 
-def responses_usage(usage: ResponseUsage | None) -> Usage | None:
+def responses_usage(usage: JSON | None) -> Usage | None:
     """None where there is none (B3)."""
-    if usage is None or not usage.input_tokens:
-        return None
-    read: Any = usage.input_tokens_details
-    written: Any = usage.output_tokens_details
-    return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens or 0,
-        cached_tokens=(read.cached_tokens or 0) if read else 0,
-        reasoning_tokens=(written.reasoning_tokens or 0) if written else 0,
-        cache_write_tokens=(read.cache_write_tokens or 0) if read else 0,
-    )
+    return openai_usage(usage or {}, "input", "output")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from typing import Any
@@ -37,6 +38,7 @@ def write(cast: Cast, count: int = 1, *, tenant: str = "acme", text: str = "Pres
         trace.attempts.append({"provider": "test", "ms": 1.0})
         with tenant_scope(caller.tenant_id):
             written.append(writer.append(caller.tenant_id, writer.frozen_completion(call), trace))
+    anchor.flush()
     return written
 
 
@@ -216,7 +218,7 @@ def test_fifty_writers_never_fork_the_chain(cast: Cast) -> None:
 
 def test_the_anchor_only_moves_forward(cast: Cast) -> None:
     records = write(cast, 3)
-    anchor.advance(cast.acme.pk, 1, records[0].mac)
+    anchor.advance(cast.acme.pk, (1, records[0].mac))
     found = anchor.read(cast.acme.pk)
     assert found is not None
     assert (found.sequence, found.mac, found.conflict) == (3, records[2].mac, None)
@@ -326,3 +328,22 @@ def test_checking_while_others_write_raises_no_false_alarm(cast: Cast) -> None:
         list(writing)
 
     assert set(found) == {(None, None)}
+
+
+@pytest.mark.threat("A2")
+def test_records_are_anchored_soon_and_together(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    done = threading.Event()
+
+    def advance(tenant_id: int, *records: tuple[int, str]) -> None:
+        written.append(len(records))
+        if sum(written) == 5:
+            done.set()
+
+    monkeypatch.setattr(anchor, "advance", advance)
+    caller = Caller(tenant_id=cast.acme.pk)
+    for _ in range(5):
+        with tenant_scope(cast.acme.pk):
+            writer.append(cast.acme.pk, writer.frozen_completion(Call(caller, ())), Trace(reason=FinishReason.STOP))
+    assert done.wait(30)
+    assert len(written) < 5

@@ -80,7 +80,8 @@ def test_an_anchor_that_was_put_back_is_found(cast: Cast) -> None:
     path = anchor.folder() / f"{cast.acme.pk}.json"
     write(cast, 2)
     before = path.read_text()
-    write(cast, 3)
+    write(cast, 2)
+    write(cast)  # its record knows that the two were anchored
     path.write_text(before)
     assert new(cast) == (2, "anchor_replaced")
     write(cast)

@@ -270,6 +270,7 @@ def chain(cast: Cast, live_db: TestDatabase, monkeypatch: pytest.MonkeyPatch) ->
     anchors: list[str] = []
 
     def grown() -> None:
+        anchor.flush()
         anchors.append((anchor.folder() / f"{cast.acme.pk}.json").read_text())
 
     with monkeypatch.context() as patch:
