@@ -224,12 +224,11 @@ class _Embedding:
     def __init__(self, call: EmbeddingCall) -> None:
         self.call, self.trace = call, Trace(reason=FinishReason.ERROR, error_code="internal_error")
         self.frozen: JSON = writer.frozen_embedding(call)
-        self.profile: EmbeddingProfile
 
     def begin(self, policy: InForce) -> tuple[EmbeddingProfile, Decimal]:
         self.trace.mark("start")
         self.trace.policy_version = policy.version
-        profile = self.profile = embedding_candidate(self.call, policy)
+        self.profile = profile = embedding_candidate(self.call, policy)
         self.trace.provider, self.trace.model = profile.provider, profile.id
         return profile, most_embedding(self.call, profile)
 

@@ -17,13 +17,14 @@ from django.utils.translation import gettext_lazy
 from accounts.admin_site import TenantFilter, TenantScopedAdmin
 from accounts.models import Tenant
 from accounts.tenancy import current_tenants
-from gateway.admin.routing_forms import PolicyForm
+from gateway.admin.routing_forms import TASKS, PolicyForm
 from gateway.models import PolicyVersion, RoutingDefault, RoutingPolicy
 from gateway.routing import policies
 from gateway.routing.difference import difference, lines
 from gateway.routing.policies import Edit, PolicyChanged
-from gateway.routing.policy import ROUTED, Policy, PolicyInvalid, built_in, built_in_version, parsed
-from gateway.routing.sample import explained
+from gateway.routing.policy import ROUTED, InForce, Policy, PolicyInvalid, built_in, built_in_version, parsed
+from gateway.routing.sample import Sample, explained
+from gateway.types import Task
 
 NO_TENANT = 0  # in the calls that a preview of the operator's default is of
 
@@ -78,6 +79,8 @@ class PolicyVersionAdmin(TenantScopedAdmin):
         if "save" in request.POST and (saved := self._saved(request, tenant_id, form, written)):
             messages.success(request, _("Version %(number)d is in force.") % {"number": saved})
             return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        if "save" not in request.POST and (found := policies.faults(tenant_id, written)):
+            form.refused(PolicyInvalid(found))
         return self._page(request, owner, form, written)
 
     def _saved(self, request: HttpRequest, tenant_id: int | None, form: PolicyForm, policy: Policy) -> int | None:
@@ -162,11 +165,9 @@ class RoutingDefaultAdmin(PolicyVersionAdmin):
         return super().changelist_view(request, {**(extra_context or {}), "owners": owners})
 
 
-def _preview(form: PolicyForm, task: Any, owner: Tenant | None, policy: Any) -> dict[str, Any]:
-    sample = form.sample.sample(task) if form.sample.is_bound else None
-    label = next(each.label for each in form.tasks if each.task == task)
-    found = explained(sample or _first_sample(task), owner.pk if owner else NO_TENANT, policy)
-    return {"task": task.value, "label": label, "found": found}
+def _preview(form: PolicyForm, task: Task, owner: Tenant | None, policy: InForce) -> dict[str, Any]:
+    sample = form.sample.sample(task) if form.sample.is_bound else Sample(task)
+    return {"label": TASKS[task], "found": explained(sample, owner.pk if owner else NO_TENANT, policy)}
 
 
 def _restored(tenant_id: int | None, number: str) -> PolicyVersion | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -151,8 +150,8 @@ class SampleForm(forms.Form):
 
     def sample(self, task: Task) -> Sample:
         said = self.cleaned_data
-        wants = {name: name in said["wants"] for name in ABILITIES}
-        return Sample(task, Classification(said["classification"]), said["tokens"], id=uuid.uuid4(), **wants)
+        tools, images, json_schema = (name in said["wants"] for name in ABILITIES)
+        return Sample(task, Classification(said["classification"]), said["tokens"], tools, images, json_schema)
 
 
 class TaskForm:

@@ -31,6 +31,7 @@ from gateway.types import JSON, Call
 
 TAKEN, LAST_RESORT, NAMED = "taken", "last_resort", "named"
 LATE = frozenset({"context_too_long", "circuit_open"})  # taken all the same, after the others
+UNTELLING = frozenset({"quotes_only", "repeated"})  # beside another reason, no reason for a refusal
 REFUSALS: dict[str, type[GatewayError]] = {
     "unknown_model": UnknownModel,
     "provider_not_allowed": ProviderNotAllowed,
@@ -147,7 +148,7 @@ class _Asked:
             return Step(model, error.code, error.detail)
         own = [option for option in self.rule.options if model in expanded(option.model)]
         refused = [self._classification(option) for option in own]
-        why = barred(profile, self.policy) or self._task(profile) or (refused and all(refused) and refused[0]) or None
+        why = self._task(profile) or barred(profile, self.policy) or (refused and all(refused) and refused[0]) or None
         why = why or self._price(profile) or self._ability(profile)
         return Step(model, *(why or (NAMED, "the call names it")), profile)
 
@@ -166,8 +167,8 @@ class _Asked:
 
     def _skip(self, option: Option, profile: ModelProfile) -> Why | None:
         return (
-            barred(profile, self.policy)
-            or self._task(profile)
+            self._task(profile)
+            or barred(profile, self.policy)
             or self._classification(option)
             or self._conditions(option, profile)
             or self._reach(profile)
@@ -258,8 +259,9 @@ def _draw(call: Call, step: Step) -> float:
 
 
 def _refusal(call: Call, skipped: list[Step], *, unpriced: bool) -> GatewayError:
-    """The error that all skipped candidates share; otherwise one that lists why each was skipped."""
-    kinds = {REFUSALS.get(step.code, NoCandidate) for step in skipped}
+    """The error that all skipped candidates share, but for those that could never do such a task;
+    otherwise one that lists why each was skipped."""
+    kinds = {REFUSALS.get(step.code, NoCandidate) for step in skipped if step.code not in UNTELLING}
     said = "; ".join(f"{step.model}: {step.reason}" for step in skipped) or "the policy names none"
     kind = UnpricedModel if unpriced else kinds.pop() if len(kinds) == 1 else NoCandidate
     return kind(f"no model may take the task {call.options.task.value!r}: {said}")

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from accounts.tenancy import in_database, tenant_scope
 from gateway.audit import writer
 from gateway.models import AuditRecord, RoutingDefault, RoutingPolicy
-from gateway.routing.check import problems
+from gateway.routing.check import Problem, problems
 from gateway.routing.policy import (
     InForce,
     Policy,
@@ -123,11 +123,15 @@ def draft(tenant_id: int | None, policy: Policy) -> InForce:
     return combined(default, _default_version(number), policy, _newest(tenant_id)[0] + 1)
 
 
+def faults(tenant_id: int | None, policy: Policy) -> list[Problem]:
+    """What is wrong with a policy for this owner, as places and sentences."""
+    return problems(policy, None if tenant_id is None else stored(None)[0])
+
+
 def save(tenant_id: int | None, edit: Edit) -> int:
     """Makes the next version, and for a tenant an audit record of it. Runs in the tenant's scope.
     Raises `PolicyInvalid`, or `PolicyChanged`."""
-    default = stored(None)[0] if tenant_id is not None else None
-    wrong = problems(edit.policy, default)
+    wrong = faults(tenant_id, edit.policy)
     if not edit.note.strip():
         wrong.append(("note", "say why, for those who read the history"))
     if wrong:
