@@ -41,6 +41,11 @@ class PolicyVersionAdmin(TenantScopedAdmin):
     def by(self, row: PolicyVersion) -> str:
         return _author(row)
 
+    def listed(self, request: HttpRequest, owners: list[tuple[str, str, str]]) -> HttpResponse:
+        """`owners` are a name, the version in force and the address of the form, each."""
+        title = str(self.opts.verbose_name_plural).capitalize()
+        return super().changelist_view(request, {"owners": owners, "title": title})
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -135,7 +140,7 @@ class RoutingPolicyAdmin(PolicyVersionAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         tenants = Tenant.objects.filter(pk__in=current_tenants()).order_by("name")
         owners = [(each.name, policies.in_force(each.pk).version, _edit_address(each)) for each in tenants]
-        return super().changelist_view(request, {**(extra_context or {}), "owners": owners})
+        return self.listed(request, owners)
 
 
 @admin.register(RoutingDefault)
@@ -162,7 +167,7 @@ class RoutingDefaultAdmin(PolicyVersionAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         number = policies.stored(None)[1]
         owners = [(_("every tenant"), f"default {number or built_in_version()}", _edit_address(None))]
-        return super().changelist_view(request, {**(extra_context or {}), "owners": owners})
+        return self.listed(request, owners)
 
 
 def _preview(form: PolicyForm, task: Task, owner: Tenant | None, policy: InForce) -> dict[str, Any]:

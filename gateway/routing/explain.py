@@ -137,8 +137,13 @@ class _Asked:
         return prompt_tokens(self.call)
 
     def listed(self) -> list[Step]:
-        options = self.rule.options
-        return [self.step(replace(option, model=name)) for option in options for name in expanded(option.model)]
+        """A group may well hold what stands before it; only a model that is named twice is worth a word."""
+        steps = []
+        for option in self.rule.options:
+            for name in expanded(option.model):
+                if name == option.model or name not in self.seen:
+                    steps.append(self.step(replace(option, model=name)))
+        return steps
 
     def named(self, model: str) -> Step:
         """Naming a model passes over the order and its conditions, not over what protects the text."""

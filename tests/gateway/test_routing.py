@@ -296,6 +296,7 @@ def test_it_is_told_of_every_candidate_why_it_is_taken_or_not(caller: Caller, co
         Option("claude-haiku-4-5", max_cost=Decimal("0.001")),
         Option("claude-haiku-5-5", min_tokens=5_000),
         Option("gpt-6-luna"),
+        Option("gpt-6-luna"),
         Option("@configured"),
     )
     save(caller.tenant_id, Policy(rules=rule(*candidates)))
