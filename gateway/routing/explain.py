@@ -142,7 +142,7 @@ class _Asked:
         for option in self.rule.options:
             for name in expanded(option.model):
                 if name == option.model or name not in self.seen:
-                    steps.append(self.step(replace(option, model=name)))
+                    steps.append(self.step(option, name))
         return steps
 
     def named(self, model: str) -> Step:
@@ -157,18 +157,18 @@ class _Asked:
         why = why or self._price(profile) or self._ability(profile)
         return Step(model, *(why or (NAMED, "the call names it")), profile)
 
-    def step(self, option: Option) -> Step:
+    def step(self, option: Option, model: str) -> Step:
         weight = option.weight if self.rule.weighted else 0
         try:
-            profile = configured_profile(option.model)
+            profile = configured_profile(model)
         except UnknownModel as error:
-            return Step(option.model, error.code, error.detail, weight=weight)
+            return Step(model, error.code, error.detail, weight=weight)
         why = self._skip(option, profile) or self._late(profile) or (TAKEN, "it meets every condition")
         if why[0] in LATE or why[0] == TAKEN:
-            if option.model in self.seen:
+            if model in self.seen:
                 why = "repeated", "it is in the order already"
-            self.seen.add(option.model)
-        return Step(option.model, *why, profile, weight)
+            self.seen.add(model)
+        return Step(model, *why, profile, weight)
 
     def _skip(self, option: Option, profile: ModelProfile) -> Why | None:
         return (
