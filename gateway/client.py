@@ -45,7 +45,7 @@ from gateway.purse import Metered, Purse
 from gateway.retry import Retrying, RetryingEmbedder
 from gateway.router import embedding_candidate, route
 from gateway.routing import policies
-from gateway.routing.policy import InForce
+from gateway.routing.policy import EffectivePolicy
 from gateway.timeouts import Timed
 from gateway.types import (
     JSON,
@@ -225,7 +225,7 @@ class _Embedding:
         self.call, self.trace = call, Trace(reason=FinishReason.ERROR, error_code="internal_error")
         self.frozen: JSON = writer.frozen_embedding(call)
 
-    def begin(self, policy: InForce) -> tuple[EmbeddingProfile, Decimal]:
+    def begin(self, policy: EffectivePolicy) -> tuple[EmbeddingProfile, Decimal]:
         self.trace.mark("start")
         self.trace.policy_version = policy.version
         self.profile = profile = embedding_candidate(self.call, policy)

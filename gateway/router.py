@@ -9,7 +9,7 @@ from gateway.errors import ProviderNotAllowed
 from gateway.profiles import EmbeddingProfile, ModelProfile, embedding_profile
 from gateway.routing import policies
 from gateway.routing.explain import barred, explain
-from gateway.routing.policy import InForce
+from gateway.routing.policy import EffectivePolicy
 from gateway.types import Call, EmbeddingCall
 
 
@@ -18,7 +18,7 @@ def candidates(call: Call) -> list[ModelProfile]:
     return route(call, policies.in_force(call.caller.tenant_id))
 
 
-def route(call: Call, policy: InForce) -> list[ModelProfile]:
+def route(call: Call, policy: EffectivePolicy) -> list[ModelProfile]:
     """The model that the call names, alone; otherwise those that the policy has for its task, with
     what stands in when all of them fail. Waits for nothing: what is known of circuits is what this
     process has seen lately.
@@ -32,7 +32,7 @@ def route(call: Call, policy: InForce) -> list[ModelProfile]:
     return found.profiles
 
 
-def embedding_candidate(call: EmbeddingCall, policy: InForce) -> EmbeddingProfile:
+def embedding_candidate(call: EmbeddingCall, policy: EffectivePolicy) -> EmbeddingProfile:
     """The model that the call names, or the configured one: vectors of two models never mix, so
     there is no second choice. Raises `UnknownModel` or `ProviderNotAllowed`."""
     profile = embedding_profile(call.model or configured().embedding_model)

@@ -22,7 +22,7 @@ from gateway.models import PolicyVersion, RoutingDefault, RoutingPolicy
 from gateway.routing import policies
 from gateway.routing.difference import difference, lines
 from gateway.routing.policies import Edit, PolicyChanged
-from gateway.routing.policy import ROUTED, InForce, Policy, PolicyInvalid, built_in, built_in_version, parsed
+from gateway.routing.policy import ROUTED, EffectivePolicy, Policy, PolicyInvalid, built_in, built_in_version, parsed
 from gateway.routing.sample import Sample, explained
 from gateway.types import Task
 
@@ -170,7 +170,7 @@ class RoutingDefaultAdmin(PolicyVersionAdmin):
         return self.listed(request, owners)
 
 
-def _preview(form: PolicyForm, task: Task, owner: Tenant | None, policy: InForce) -> dict[str, Any]:
+def _preview(form: PolicyForm, task: Task, owner: Tenant | None, policy: EffectivePolicy) -> dict[str, Any]:
     sample = form.sample.sample(task) if form.sample.is_bound else Sample(task)
     return {"label": TASKS[task], "found": explained(sample, owner.pk if owner else NO_TENANT, policy)}
 

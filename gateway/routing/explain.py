@@ -26,7 +26,7 @@ from gateway.fitting import lacking
 from gateway.metering import most, prompt_tokens
 from gateway.profiles import LOCAL, EmbeddingProfile, ModelProfile
 from gateway.routing.catalogue import configured_profile, expanded, reached
-from gateway.routing.policy import WRITES_FREELY, InForce, Option, Rule
+from gateway.routing.policy import WRITES_FREELY, EffectivePolicy, Option, Rule
 from gateway.types import JSON, Call
 
 TAKEN, LAST_RESORT, NAMED = "taken", "last_resort", "named"
@@ -92,7 +92,7 @@ class Explanation:
         }
 
 
-def explain(call: Call, policy: InForce, waits: Waits) -> Explanation:
+def explain(call: Call, policy: EffectivePolicy, waits: Waits) -> Explanation:
     """Every candidate of the call's task, or the model that the call names, with what becomes of it."""
     rule, source = policy.rules.get(call.options.task, (Rule(()), policy.version))
     asked = _Asked(call, policy, rule, waits)
@@ -108,7 +108,7 @@ def explain(call: Call, policy: InForce, waits: Waits) -> Explanation:
     return Explanation(policy.version, source, rule.weighted and not call.options.model, [*placed, *skipped])
 
 
-def barred(profile: ModelProfile | EmbeddingProfile, policy: InForce) -> Why | None:
+def barred(profile: ModelProfile | EmbeddingProfile, policy: EffectivePolicy) -> Why | None:
     """Why no text of the tenant may go to where the model runs, or None. What runs within this
     process is never barred: nothing leaves."""
     if profile.provider in LOCAL:
@@ -127,7 +127,7 @@ class _Asked:
     """The rules, each a method that says why a candidate is not taken, or None."""
 
     call: Call
-    policy: InForce
+    policy: EffectivePolicy
     rule: Rule
     waits: Waits
     seen: set[str] = field(default_factory=set)

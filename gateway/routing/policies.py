@@ -18,7 +18,7 @@ from gateway.audit import writer
 from gateway.models import AuditRecord, RoutingDefault, RoutingPolicy
 from gateway.routing.check import Problem, problems
 from gateway.routing.policy import (
-    InForce,
+    EffectivePolicy,
     Policy,
     PolicyInvalid,
     built_in,
@@ -46,7 +46,7 @@ class PolicyChanged(Exception):
 
 @dataclass(frozen=True)
 class _Known:
-    policy: InForce
+    policy: EffectivePolicy
     versions: tuple[int, int]
     read_at: float
 
@@ -66,13 +66,13 @@ class Edit:
 _known: dict[int, _Known] = {}
 
 
-async def current(tenant_id: int) -> InForce:
+async def current(tenant_id: int) -> EffectivePolicy:
     """The policy in force for a tenant; from memory, or from a database thread."""
     known = _fresh(tenant_id)
     return known.policy if known else await in_database(in_force, tenant_id)
 
 
-def in_force(tenant_id: int) -> InForce:
+def in_force(tenant_id: int) -> EffectivePolicy:
     """The same for synchronous code."""
     known = _fresh(tenant_id)
     if known is None:
@@ -84,7 +84,7 @@ def in_force(tenant_id: int) -> InForce:
     return known.policy
 
 
-def remembered(tenant_id: int) -> InForce | None:
+def remembered(tenant_id: int) -> EffectivePolicy | None:
     """What this process last read, however long ago; asks nothing."""
     known = _known.get(tenant_id)
     return known.policy if known else None
@@ -115,7 +115,7 @@ def stored(tenant_id: int | None) -> tuple[Policy, int]:
     return (built_in() if tenant_id is None else Policy()), 0
 
 
-def draft(tenant_id: int | None, policy: Policy) -> InForce:
+def draft(tenant_id: int | None, policy: Policy) -> EffectivePolicy:
     """What would be in force with this policy as the newest. Runs in the tenant's scope."""
     if tenant_id is None:
         return combined(policy, "draft", None, 0)
@@ -170,7 +170,7 @@ def _newest(tenant_id: int) -> tuple[int, int]:
     return own, default
 
 
-def _read(tenant_id: int, own: int, default: int) -> InForce:
+def _read(tenant_id: int, own: int, default: int) -> EffectivePolicy:
     operators = parsed(RoutingDefault.objects.get(version=default).document) if default else built_in()
     if not own:
         return combined(operators, _default_version(default), None, 0)

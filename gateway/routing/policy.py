@@ -82,7 +82,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class InForce:
+class EffectivePolicy:
     """What holds for one tenant: its own policy within the operator's. `rules` say for each task
     whose they are. `version` names both, and stands in the audit record."""
 
@@ -95,7 +95,7 @@ class InForce:
     user_rates: Rates
 
 
-def combined(default: Policy, default_version: str, own: Policy | None, own_version: int) -> InForce:
+def combined(default: Policy, default_version: str, own: Policy | None, own_version: int) -> EffectivePolicy:
     """A tenant chooses the candidates, and can narrow what the operator allows, but not widen it."""
     version = f"default {default_version}"
     rules = {task: (rule, version) for task, rule in {**built_in().rules, **default.rules}.items()}
@@ -105,7 +105,7 @@ def combined(default: Policy, default_version: str, own: Policy | None, own_vers
         rules |= {task: (rule, f"tenant {own_version}") for task, rule in own.rules.items()}
         version = f"tenant {own_version}, {version}"
     held = within(default, own)
-    return InForce(version, rules, held.providers, held.regions, held.off, held.tenant_rates, held.user_rates)
+    return EffectivePolicy(version, rules, held.providers, held.regions, held.off, held.tenant_rates, held.user_rates)
 
 
 def within(default: Policy, own: Policy) -> Policy:

@@ -10,7 +10,7 @@ from gateway.breaker.state import Phase
 from gateway.breaker.stores import shared
 from gateway.metering import BYTES_PER_TOKEN, TOKENS_PER_MESSAGE
 from gateway.routing.explain import Explanation, explain
-from gateway.routing.policy import WRITES_FREELY, InForce
+from gateway.routing.policy import WRITES_FREELY, EffectivePolicy
 from gateway.types import Call, Caller, Classification, Message, Options, Source, Task
 
 OUTPUT_TOKENS = 700  # what `Options` asks for unless told otherwise
@@ -49,7 +49,7 @@ class Sample:
         )
 
 
-def explained(sample: Sample, tenant_id: int, policy: InForce) -> Explanation:
+def explained(sample: Sample, tenant_id: int, policy: EffectivePolicy) -> Explanation:
     """With the circuits as they are in the store now."""
     return explain(sample.call(tenant_id), policy, _waits)
 

@@ -30,7 +30,7 @@ from gateway.limits.rates import Rates
 from gateway.models import AuditRecord
 from gateway.routing import policies
 from gateway.routing.policies import Edit
-from gateway.routing.policy import InForce, Option, Policy, Rule, built_in, built_in_version, combined
+from gateway.routing.policy import EffectivePolicy, Option, Policy, Rule, built_in, built_in_version, combined
 from gateway.routing.sample import Sample, explained
 from gateway.types import Call, Caller, Classification, Degraded, EmbeddingCall, Message, Options, Source, Task
 from tests.conftest import Cast, TestDatabase
@@ -350,7 +350,7 @@ def test_what_is_told_is_what_the_router_takes(caller: Caller, conf: Conf, task:
 def test_narrowing_leaves_what_both_allow() -> None:
     default = Policy(providers=frozenset({"openai", "mistral"}), user_rates=Rates(10, None))
     own = Policy(providers=frozenset({"openai", "gemini"}), user_rates=Rates(20, 500))
-    held: InForce = combined(default, "1", own, 4)
+    held: EffectivePolicy = combined(default, "1", own, 4)
     assert held.providers == {"openai"}
     assert held.user_rates == Rates(10, 500)
     assert held.version == "tenant 4, default 1"
