@@ -261,8 +261,7 @@ async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall, trace: Tra
 
 async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
     policy = await policies.current(call.caller.tenant_id)
-    trace.policy_version = policy.version
-    profiles = route(call, policy)
+    profiles = route(call, policy, trace)
     until = asyncio.get_running_loop().time() + call.options.total_timeout
     purse = Purse(call, trace)
     chain = Fallback([_candidate(profile, purse, until) for profile in profiles])

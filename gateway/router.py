@@ -10,25 +10,27 @@ from gateway.profiles import EmbeddingProfile, ModelProfile, embedding_profile
 from gateway.routing import policies
 from gateway.routing.explain import barred, explain
 from gateway.routing.policy import EffectivePolicy
-from gateway.types import Call, EmbeddingCall
+from gateway.types import Call, EmbeddingCall, Trace
 
 
 def candidates(call: Call) -> list[ModelProfile]:
     """`route` by the policy in force; for synchronous code."""
-    return route(call, policies.in_force(call.caller.tenant_id))
+    return route(call, policies.in_force(call.caller.tenant_id), Trace())
 
 
-def route(call: Call, policy: EffectivePolicy) -> list[ModelProfile]:
+def route(call: Call, policy: EffectivePolicy, trace: Trace) -> list[ModelProfile]:
     """The model that the call names, alone; otherwise those that the policy has for its task, with
     what stands in when all of them fail. Waits for nothing: what is known of circuits is what this
-    process has seen lately.
+    process has seen a moment ago. The trace says whose policy it was, and which model was left alone.
 
     Raises `UnknownModel`, `ProviderNotAllowed`, `TaskOff`, `UnpricedModel` or `Unsupported` where that
     is what is wrong with every candidate, otherwise `NoCandidate`, which names each with its reason.
     """
+    trace.policy_version = policy.version
     found = explain(call, policy, lambda model: circuit_of(model).glance())
     if found.refusal is not None:
         raise found.refusal
+    trace.attempts += [{"model": step.model, "error": step.code} for step in found.passed_over]
     return found.profiles
 
 

@@ -19,7 +19,6 @@ from gateway.errors import CircuitOpen, ProviderError
 
 FRESH = 0.5  # seconds for which a state that was read is believed
 BETWEEN_COUNTS = 1.0  # seconds between two writes of successes
-GLANCED = 5.0  # seconds for which routing goes by what was seen
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,10 @@ class Circuit:
         raise CircuitOpen(f"{self.key} failed too often ({state.code})", retry_after=round(state.waits(now), 3))
 
     def glance(self) -> float:
-        """Seconds for which the model is left alone, as far as this process has seen lately: asks no
-        store, so another process's news may be missing. 0 when it may be asked, or nothing is known."""
+        """Seconds for which the model is left alone, as far as this process has seen a moment ago: asks
+        no store. 0 when it may be asked, or nothing is known: then `admit` looks."""
         seen, at = self._seen, time.monotonic()
-        if seen is None or at - seen.at > GLANCED:
+        if seen is None or at - seen.at >= self._fresh:
             return 0.0
         now = seen.now + at - seen.at
         return seen.state.waits(now) if seen.state.phase(now) == Phase.OPEN else 0.0

@@ -80,6 +80,12 @@ class Explanation:
     def profiles(self) -> list[ModelProfile]:
         return [step.profile for step in self.steps if step.taken and step.profile]
 
+    @property
+    def passed_over(self) -> list[Step]:
+        """Those left alone because another can be asked; where none can, each says so when it is tried."""
+        can = any(step.code not in LATE and _generates(step) for step in self.steps if step.taken)
+        return [step for step in self.steps if can and step.code == "circuit_open"]
+
     def as_json(self) -> JSON:
         refusal = self.refusal and {"code": self.refusal.code, "detail": self.refusal.detail}
         return {
