@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from gateway.conf import configured
 from gateway.degraded import with_last_resorts
 from gateway.errors import (
     GatewayError,
@@ -24,7 +25,7 @@ from gateway.errors import (
 )
 from gateway.fitting import lacking
 from gateway.metering import most, prompt_tokens
-from gateway.profiles import LOCAL, EmbeddingProfile, ModelProfile
+from gateway.profiles import LOCAL, EmbeddingProfile, ModelProfile, embedding_profile
 from gateway.routing.catalogue import configured_profile, expanded, reached
 from gateway.routing.policy import WRITES_FREELY, EffectivePolicy, Option, Rule
 from gateway.types import JSON, Call
@@ -105,6 +106,7 @@ def explain(call: Call, policy: EffectivePolicy, waits: Waits) -> Explanation:
     steps = [asked.named(call.options.model)] if call.options.model else asked.listed()
     route = _ordered(steps, call, weighted=rule.weighted)
     resorts = with_last_resorts(call, [step.profile for step in route if step.profile])[len(route) :]
+    resorts = [profile for profile in resorts if barred(profile, policy) is None]
     skipped = [step for step in steps if step.code != TAKEN and step.code not in LATE and step.code != NAMED]
     unpriced = any(step.code == "unpriced_model" for step in skipped) and not any(map(_generates, route))
     if unpriced or not (route or resorts):
@@ -116,7 +118,12 @@ def explain(call: Call, policy: EffectivePolicy, waits: Waits) -> Explanation:
 
 def barred(profile: ModelProfile | EmbeddingProfile, policy: EffectivePolicy) -> Why | None:
     """Why no text of the tenant may go to where the model runs, or None. What runs within this
-    process is never barred: nothing leaves."""
+    process is never barred: nothing leaves. What quotes compares sentences by the embedding model, and
+    so goes where that runs."""
+    if policy.providers is None and policy.regions is None:
+        return None
+    if isinstance(profile, ModelProfile) and profile.quotes:
+        profile = embedding_profile(configured().embedding_model)
     if profile.provider in LOCAL:
         return None
     if policy.providers is not None and profile.provider not in policy.providers:

@@ -320,6 +320,14 @@ def test_a_prompt_too_long_for_a_model_goes_to_one_that_reads_more(caller: Calle
     assert found["candidates"][1]["code"] == "context_too_long"
 
 
+def test_quoting_goes_nowhere_that_its_embedding_model_may_not(caller: Caller, conf: Conf) -> None:
+    conf(answer_models=("claude-haiku-5-5", "extractive"), embedding_model="text-embedding-3-small-384")
+    save(caller.tenant_id, Policy(providers=frozenset({"anthropic"})))
+    found = told_as_json("--task", "answer")
+    assert found["order"] == ["claude-haiku-5-5", "template"]
+    assert {"model": "extractive", "code": "provider_not_allowed"}.items() <= found["candidates"][-1].items()
+
+
 def test_a_candidate_whose_key_is_gone_is_passed_over(caller: Caller, conf: Conf) -> None:
     conf(answer_models=("extractive",), mistral_key="sk-test")
     save(caller.tenant_id, Policy(rules=rule(Option("mistral-small-4"), Option("@configured"))))
