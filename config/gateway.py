@@ -75,6 +75,7 @@ def _hosted(env: Env) -> dict[str, Any]:
         "azure_identity": env.boolean("CITEDESK_AZURE_IDENTITY", False),
         "azure_deployment": env.text("CITEDESK_AZURE_DEPLOYMENT"),
         "azure_model": env.text("CITEDESK_AZURE_MODEL"),
+        "azure_region": env.text("CITEDESK_AZURE_REGION"),
     }
 
 
@@ -85,6 +86,7 @@ def _own_server(env: Env) -> dict[str, Any]:
         "compatible_key": env.text("CITEDESK_COMPATIBLE_KEY"),
         "compatible_context": env.integer("CITEDESK_COMPATIBLE_CONTEXT", 8192, low=1024, high=10_000_000),
         "compatible_timeout": env.integer("CITEDESK_COMPATIBLE_TIMEOUT", 120, low=1, high=3600),
+        "compatible_region": env.text("CITEDESK_COMPATIBLE_REGION"),
         "compatible_abilities": abilities(env.words("CITEDESK_COMPATIBLE_ABILITIES")),
         "compatible_price": Price(
             input=env.decimal("CITEDESK_COMPATIBLE_INPUT_PRICE_USD", "0"),

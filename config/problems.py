@@ -15,7 +15,7 @@ from ninja.errors import HttpError, ValidationError
 
 from accounts.api_auth import CrossSite, NotSignedIn, ScopeMissing
 from assistant.errors import AssistantError, IdInUse, UnknownConversation
-from gateway.errors import BudgetExceeded, GatewayError, LimitExceeded
+from gateway.errors import BudgetExceeded, GatewayError, LimitExceeded, ProviderNotAllowed, TaskOff
 from tickets.errors import CustomerWrote, IdTaken, NotAllowed, TicketError, TooLate, WrongState
 
 STATUS: dict[type[Exception], int] = {
@@ -33,6 +33,8 @@ STATUS: dict[type[Exception], int] = {
     TicketError: 422,
     BudgetExceeded: 402,
     LimitExceeded: 429,
+    ProviderNotAllowed: 403,
+    TaskOff: 403,
     GatewayError: 502,
 }
 

@@ -35,7 +35,6 @@ from gateway.breaker.breaking import Breaking
 from gateway.breaker.circuit import circuit_of
 from gateway.budgets import Wish, reserve, settle
 from gateway.conf import configured
-from gateway.degraded import with_last_resorts
 from gateway.errors import GatewayError, StreamBroken
 from gateway.fallback import Fallback
 from gateway.fitting import Fitted
@@ -44,7 +43,9 @@ from gateway.metering import cost, estimated_embedding, most_embedding
 from gateway.profiles import EmbeddingProfile, ModelProfile
 from gateway.purse import Metered, Purse
 from gateway.retry import Retrying, RetryingEmbedder
-from gateway.router import candidates, embedding_candidate
+from gateway.router import embedding_candidate, route
+from gateway.routing import policies
+from gateway.routing.policy import EffectivePolicy
 from gateway.timeouts import Timed
 from gateway.types import (
     JSON,
@@ -171,7 +172,7 @@ async def embed(call: EmbeddingCall) -> list[list[float]]:
     """One vector for each text, in order. Raises `GatewayError`."""
     run = _Embedding(call)
     try:
-        profile, amount = run.begin()
+        profile, amount = run.begin(await policies.current(call.caller.tenant_id))
         if amount:
             await to_the_end(in_database(run.reserve, amount))
         run.trace.mark("reserved")
@@ -203,7 +204,7 @@ def embed_sync(
     call = EmbeddingCall(caller=caller, texts=tuple(texts), kind=kind, model=model)
     run = _Embedding(call)
     try:
-        profile, amount = run.begin()
+        profile, amount = run.begin(policies.in_force(caller.tenant_id))
         if amount:
             run.reserve(amount)
         run.trace.mark("reserved")
@@ -224,9 +225,10 @@ class _Embedding:
         self.call, self.trace = call, Trace(reason=FinishReason.ERROR, error_code="internal_error")
         self.frozen: JSON = writer.frozen_embedding(call)
 
-    def begin(self) -> tuple[EmbeddingProfile, Decimal]:
+    def begin(self, policy: EffectivePolicy) -> tuple[EmbeddingProfile, Decimal]:
         self.trace.mark("start")
-        profile = embedding_candidate(self.call)
+        self.trace.policy_version = policy.version
+        self.profile = profile = embedding_candidate(self.call, policy)
         self.trace.provider, self.trace.model = profile.provider, profile.id
         return profile, most_embedding(self.call, profile)
 
@@ -248,9 +250,8 @@ class _Embedding:
         """Who asked has left. What the provider may have read by then is booked."""
         self.trace.reason, self.trace.error_code = FinishReason.CANCELLED, ""
         if "reserved" in self.trace.marks:
-            profile = embedding_candidate(self.call)
-            self.trace.usage = estimated_embedding(self.call, profile)
-            self.trace.cost = cost(profile, self.trace.usage)
+            self.trace.usage = estimated_embedding(self.call, self.profile)
+            self.trace.cost = cost(self.profile, self.trace.usage)
 
 
 async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall, trace: Trace) -> tuple[list[list[float]], Usage]:
@@ -259,7 +260,8 @@ async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall, trace: Tra
 
 
 async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
-    profiles = with_last_resorts(call, candidates(call))
+    policy = await policies.current(call.caller.tenant_id)
+    profiles = route(call, policy, trace)
     until = asyncio.get_running_loop().time() + call.options.total_timeout
     purse = Purse(call, trace)
     chain = Fallback([_candidate(profile, purse, until) for profile in profiles])

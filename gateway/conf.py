@@ -71,6 +71,7 @@ class GatewaySettings:
     azure_identity: bool = False
     azure_deployment: str = ""
     azure_model: str = ""
+    azure_region: str = ""
     compatible_url: str = ""
     compatible_model: str = ""
     compatible_key: str = ""
@@ -78,6 +79,7 @@ class GatewaySettings:
     compatible_timeout: int = 120
     compatible_abilities: tuple[str, ...] = ()
     compatible_price: Price = field(default=FREE)
+    compatible_region: str = ""
     front: Front = NO_FRONT
     reservation_seconds: int = 600
     timestamp_url: str = ""
@@ -95,6 +97,19 @@ class GatewaySettings:
         return f"GatewaySettings(answer_models={self.answer_models}, embedding_model={self.embedding_model!r})"
 
     __str__ = __repr__
+
+    def reaches(self, provider: str) -> bool:
+        """Whether there is the key or the address without which the provider cannot be asked."""
+        needed = {
+            "openai": self.openai_key,
+            "anthropic": self.anthropic_key,
+            "gemini": self.gemini_key,
+            "bedrock": self.bedrock_region,
+            "mistral": self.mistral_key,
+            "azure": self.azure_url,
+            "compatible": self.compatible_url,
+        }
+        return bool(needed.get(provider, ""))
 
     def account(self, provider: str) -> str:
         """What tells one account at the provider from another: its key, and where the account is

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gateway.base import Candidate
 from gateway.profiles import ModelProfile, completion_profile
-from gateway.router import WRITES_FREELY
+from gateway.routing.policy import WRITES_FREELY
 from gateway.types import Call, Degraded
 
 LAST_RESORTS = ("extractive", "template")

@@ -6,6 +6,8 @@ GatewayError
 ├── UnpricedModel         unpriced_model         the profile has no price, so no budget can hold it
 ├── UnknownModel          unknown_model          no such profile
 ├── NoCandidate           no_candidate           nothing is configured that may take this call
+├── ProviderNotAllowed    provider_not_allowed   the policy lets no text go to that provider or region
+├── TaskOff               task_off               the policy lets no language model do this task
 ├── Unsupported           unsupported            the model cannot do what is asked, by its profile
 └── ProviderError
     ├── ConnectionFailed      connection_failed      retryable: nothing was reached
@@ -68,6 +70,14 @@ class UnknownModel(GatewayError):
 
 class NoCandidate(GatewayError):
     code = "no_candidate"
+
+
+class ProviderNotAllowed(GatewayError):
+    code = "provider_not_allowed"
+
+
+class TaskOff(GatewayError):
+    code = "task_off"
 
 
 class Unsupported(GatewayError):

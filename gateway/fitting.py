@@ -49,6 +49,13 @@ class Fitted:
 
 def require(call: Call, profile: ModelProfile) -> None:
     """Raises `Unsupported` for what the model cannot do, by its profile."""
+    wanted = lacking(call, profile)
+    if wanted:
+        raise Unsupported(f"{profile.id} cannot {wanted}")
+
+
+def lacking(call: Call, profile: ModelProfile) -> str:
+    """What the call wants and the model cannot do, in words; empty when it can do all."""
     options = call.options
     missing = {
         "take tools": bool(options.tools) and not profile.tools,
@@ -58,9 +65,7 @@ def require(call: Call, profile: ModelProfile) -> None:
         f"be filtered {options.safety.value}ly": options.safety is not Safety.DEFAULT
         and options.safety not in profile.safety,
     }
-    wanted = [what for what, lacking in missing.items() if lacking]
-    if wanted:
-        raise Unsupported(f"{profile.id} cannot {' or '.join(wanted)}")
+    return " or ".join(what for what, absent in missing.items() if absent)
 
 
 def told(call: Call, output: OutputSchema) -> Call:

@@ -14,6 +14,7 @@ from gateway.types import Usage
 
 MILLION = Decimal(1_000_000)
 PROFILES_FILE = Path(__file__).with_name("profiles.json")
+LOCAL = frozenset({"extractive", "template", "sentence_transformers"})  # providers within this process
 
 
 @dataclass(frozen=True)

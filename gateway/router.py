@@ -1,54 +1,44 @@
-"""Which models may take a call, in the order in which they are tried."""
+"""Which models may take a call, in the order in which they are tried: by the policy that is in force for
+its tenant. The rules themselves stand in `gateway.routing.explain`."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from gateway.breaker.circuit import circuit_of
 from gateway.conf import configured
-from gateway.errors import NoCandidate
-from gateway.profiles import EmbeddingProfile, ModelProfile, completion_profile, embedding_profile
-from gateway.types import Call, EmbeddingCall, Task
-
-WRITES_FREELY = frozenset({Task.REWRITE})  # tasks for a language model: quoting is no answer to them
+from gateway.errors import ProviderNotAllowed
+from gateway.profiles import EmbeddingProfile, ModelProfile, embedding_profile
+from gateway.routing import policies
+from gateway.routing.explain import barred, explain
+from gateway.routing.policy import EffectivePolicy
+from gateway.types import Call, EmbeddingCall, Trace
 
 
 def candidates(call: Call) -> list[ModelProfile]:
-    """The model that the call names, alone; otherwise the configured ones that can do its task.
+    """`route` by the policy in force; for synchronous code."""
+    return route(call, policies.in_force(call.caller.tenant_id), Trace())
 
-    Raises `UnknownModel`, or `NoCandidate` when none of them can.
+
+def route(call: Call, policy: EffectivePolicy, trace: Trace) -> list[ModelProfile]:
+    """The model that the call names, alone; otherwise those that the policy has for its task, with
+    what stands in when all of them fail. Waits for nothing: what is known of circuits is what this
+    process has seen a moment ago. The trace says whose policy it was, and which model was left alone.
+
+    Raises `UnknownModel`, `ProviderNotAllowed`, `TaskOff`, `UnpricedModel` or `Unsupported` where that
+    is what is wrong with every candidate, otherwise `NoCandidate`, which names each with its reason.
     """
-    if call.options.model:
-        return [configured_profile(call.options.model)]
-    profiles = [configured_profile(name) for name in configured().answer_models]
-    if call.options.task in WRITES_FREELY:
-        profiles = [profile for profile in profiles if profile.generates]
-    if not profiles:
-        raise NoCandidate(f"no configured model can take the task {call.options.task.value!r}")
-    return profiles
+    trace.policy_version = policy.version
+    found = explain(call, policy, lambda model: circuit_of(model).glance())
+    if found.refusal is not None:
+        raise found.refusal
+    trace.attempts += [{"model": step.model, "error": step.code} for step in found.passed_over]
+    return found.profiles
 
 
-def configured_profile(profile_id: str) -> ModelProfile:
-    """The profile, completed by the settings where it is of the operator's own server or deployment.
-    Raises `UnknownModel`."""
-    profile, conf = completion_profile(profile_id), configured()
-    if profile.provider == "azure":  # a deployment is named by its operator; what it can do is its model's
-        model = completion_profile(conf.azure_model)
-        return replace(model, id=profile.id, provider=profile.provider, model=conf.azure_deployment)
-    if not profile.operators:
-        return profile
-    return replace(
-        profile,
-        model=conf.compatible_model,
-        context=conf.compatible_context,
-        price=conf.compatible_price,
-        first_token_timeout=conf.compatible_timeout,
-        tools="tools" in conf.compatible_abilities,
-        images="images" in conf.compatible_abilities,
-        json_schema="json_schema" in conf.compatible_abilities,
-    )
-
-
-def embedding_candidate(call: EmbeddingCall) -> EmbeddingProfile:
+def embedding_candidate(call: EmbeddingCall, policy: EffectivePolicy) -> EmbeddingProfile:
     """The model that the call names, or the configured one: vectors of two models never mix, so
-    there is no second choice. Raises `UnknownModel`."""
-    return embedding_profile(call.model or configured().embedding_model)
+    there is no second choice. Raises `UnknownModel` or `ProviderNotAllowed`."""
+    profile = embedding_profile(call.model or configured().embedding_model)
+    why = barred(profile, policy)
+    if why is not None:
+        raise ProviderNotAllowed(f"{profile.id}: {why[1]}")
+    return profile

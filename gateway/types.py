@@ -20,6 +20,10 @@ class Task(StrEnum):
     ANSWER = "answer"  # reply to a customer, streamed
     DRAFT = "draft"  # prepare a reply for an agent to edit
     REWRITE = "rewrite"  # turn a follow-up into a standalone question
+    CLASSIFY = "classify"  # choose among labels that are given
+    SUMMARISE = "summarise"  # say shorter what a text says
+    EXTRACT = "extract"  # take values out of a text
+    JUDGE = "judge"  # grade another model's answer
     EMBED = "embed"  # vectors for passages and questions
 
 

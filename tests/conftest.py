@@ -24,6 +24,7 @@ from accounts.tenancy import tenant_scope
 from config.postgres.embedded import create_database, drop_database, socket_folder
 from gateway.audit import anchor
 from gateway.breaker import circuit
+from gateway.routing import policies
 from tests.environment import DATA
 
 PASSWORD = "correct-horse-battery"
@@ -95,6 +96,7 @@ def live_db(
     pool runs dry a hundred tests later: work in a thread goes through `in_database`."""
     monkeypatch.setattr(settings, "GATEWAY", dataclasses.replace(settings.GATEWAY, data_dir=tmp_path))
     circuit.forget()
+    policies.forget()
     with django_db_blocker.unblock():
         yield database
         connections["default"].close()

@@ -20,6 +20,8 @@ from accounts.tenancy import tenant_scope
 from assistant.models import Conversation, Feedback, Message
 from config.api import api
 from gateway.models import AlertWebhook, AuditPolicy, AuditRecord, Budget
+from gateway.routing import policies
+from gateway.routing.policy import Policy
 from knowledge.models import Document, Source
 from tests.conftest import PASSWORD, Cast
 from tests.gateway.test_audit import write
@@ -70,6 +72,7 @@ def ids(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         Budget.objects.create(tenant=cast.acme, limit=20)
         AlertWebhook.objects.create(tenant=cast.acme, url="https://hooks.example.com/lamps")
         AuditPolicy.objects.create(tenant=cast.acme, days=365)
+        policies.save(cast.acme.pk, policies.Edit(Policy(), "tests", based_on=0))
         ApiKey.issue(tenant=cast.acme, owner=cast.adam, name="CRM", scopes=["ask"])
     write(cast)
     return {

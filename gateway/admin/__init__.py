@@ -1,10 +1,12 @@
-"""The audit log and the circuits, to read, and the budgets, to set. Django looks here for what the admin shows."""
+"""The audit log and the circuits, to read, and budgets and routing policies, to set. Django looks here
+for what the admin shows."""
 
 from __future__ import annotations
 
 from gateway.admin.audit import AuditPolicyAdmin, AuditRecordAdmin, AuditSubjectAdmin
 from gateway.admin.budgets import AlertWebhookAdmin, BudgetAdmin
 from gateway.admin.circuits import CircuitAdmin
+from gateway.admin.routing import RoutingDefaultAdmin, RoutingPolicyAdmin
 
 __all__ = [
     "AlertWebhookAdmin",
@@ -13,4 +15,6 @@ __all__ = [
     "AuditSubjectAdmin",
     "BudgetAdmin",
     "CircuitAdmin",
+    "RoutingDefaultAdmin",
+    "RoutingPolicyAdmin",
 ]

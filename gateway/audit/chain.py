@@ -1,6 +1,7 @@
 """What a record's digest and MAC are made of. Pure functions: no database, no clock.
 
-`mac = HMAC-SHA256(tenant's key, canonical JSON of every field but mac)`. The sequence number and
+`mac = HMAC-SHA256(tenant's key, canonical JSON of every field but mac)`, without those of `LATER` that
+are as empty as they were before they existed. The sequence number and
 the predecessor's MAC are among the fields, so one MAC vouches for all records before it. The key
 is derived per tenant (`keys`), so a record of one tenant never passes for another's.
 
@@ -25,6 +26,10 @@ from gateway.models import AuditRecord
 COST_PLACES = Decimal("0.0000000001")
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 EXACT_FLOAT = 1e15
+
+# Fields that came later: a record that has nothing to say in one is sealed as if there were none, so
+# that chains and exports from before stay verifiable. Nothing is this value alone, no other that is empty.
+LATER: Mapping[str, Any] = {"gateways": []}
 
 METADATA = tuple(sorted(field.attname for field in AuditRecord._meta.concrete_fields if field.attname != "mac"))
 
@@ -67,7 +72,8 @@ def fields_of(record: AuditRecord) -> dict[str, Any]:
 
 def mac_of(fields: Mapping[str, Any], key: bytes) -> str:
     """The MAC that a record with these fields should carry."""
-    return hmac.digest(key, canonical(fields).encode(), "sha256").hex()
+    said = {name: value for name, value in fields.items() if name not in LATER or value != LATER[name]}
+    return hmac.digest(key, canonical(said).encode(), "sha256").hex()
 
 
 def _plain(value: Any) -> str:

@@ -20,7 +20,7 @@ from gateway.models import AuditRecord, AuditSubject
 
 Fault = tuple[str, str]  # code and detail
 EVENTS = (AuditRecord.Kind.ERASURE, AuditRecord.Kind.RETENTION, AuditRecord.Kind.POLICY)
-NO_TEXT = frozenset({AuditRecord.Kind.EMBEDDING, *EVENTS})
+NO_TEXT = frozenset({AuditRecord.Kind.EMBEDDING, AuditRecord.Kind.ROUTING, *EVENTS})
 
 
 class Ledger:

@@ -142,6 +142,7 @@ def _record(tenant_id: int, caller: Caller, call_id: str, trace: Trace) -> Audit
         error_code=_fit(trace.error_code, 40),
         timings=clean(timings(trace)),
         attempts=clean(trace.attempts),
+        gateways=clean(trace.gateways),
     )
 
 

@@ -53,6 +53,15 @@ class Circuit:
             return ""
         raise CircuitOpen(f"{self.key} failed too often ({state.code})", retry_after=round(state.waits(now), 3))
 
+    def glance(self) -> float:
+        """Seconds for which the model is left alone, as far as this process has seen a moment ago: asks
+        no store. 0 when it may be asked, or nothing is known: then `admit` looks."""
+        seen, at = self._seen, time.monotonic()
+        if seen is None or at - seen.at >= self._fresh:
+            return 0.0
+        now = seen.now + at - seen.at
+        return seen.state.waits(now) if seen.state.phase(now) == Phase.OPEN else 0.0
+
     async def spoke(self, probe: str) -> None:
         """The model answers the probe."""
         await self._change(lambda found, at: found.recovered(at, probe))

@@ -21,11 +21,11 @@ from gateway.limits.rates import Rates
 from gateway.limits.store import PostgresStore, Store, redis_store
 from gateway.metering import estimated_embedding, output_limit, prompt_tokens
 from gateway.observing import Observer, observing
-from gateway.profiles import EmbeddingProfile, ModelProfile
+from gateway.profiles import LOCAL, EmbeddingProfile, ModelProfile
+from gateway.routing import policies
 from gateway.types import Call, Caller, EmbeddingCall, StreamEvent, Trace, UsageReport
 
 BATCH = frozenset({"index", "evaluate"})  # purposes that nobody waits for
-LOCAL = frozenset({"extractive", "template", "sentence_transformers"})  # providers within this process
 AFTER_A_REFUSAL = 1.0  # seconds, where the provider does not say
 MOST_LINES = 10_000  # of one event loop, before those that nobody needs are forgotten
 
@@ -36,14 +36,15 @@ class _Lines:
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
         self._store: Store = redis_store(settings.redis_url) if settings.redis_url else PostgresStore()
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[tuple[str, Rates], Line] = {}
 
     def line(self, key: str, rates: Rates) -> Line:
-        if key not in self._lines:
+        """Of these rates: when they change, who waits finishes in the old line, and both take from one store."""
+        if (key, rates) not in self._lines:
             if len(self._lines) >= MOST_LINES:
                 self._lines = {name: line for name, line in self._lines.items() if not line.idle}
-            self._lines[key] = Line(key, rates, self._store)
-        return self._lines[key]
+            self._lines[key, rates] = Line(key, rates, self._store)
+        return self._lines[key, rates]
 
 
 _by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Lines] = weakref.WeakKeyDictionary()
@@ -112,13 +113,23 @@ async def embedding_turn(call: EmbeddingCall, profile: EmbeddingProfile) -> None
 
 def _lines_of(caller: Caller) -> list[Line]:
     """The narrower first, so that a user who has to wait takes nothing from the tenant's others."""
-    conf, found = configured(), []
+    tenant_rates, user_rates = _rates_of(caller.tenant_id)
+    found = []
     person = f"key:{caller.api_key_id}" if caller.api_key_id else f"user:{caller.tenant_id}/{caller.user_id}"
-    if conf.user_rates and (caller.api_key_id or caller.user_id is not None):
-        found.append(_lines().line(person, conf.user_rates))
-    if conf.tenant_rates:
-        found.append(_lines().line(f"tenant:{caller.tenant_id}", conf.tenant_rates))
+    if user_rates and (caller.api_key_id or caller.user_id is not None):
+        found.append(_lines().line(person, user_rates))
+    if tenant_rates:
+        found.append(_lines().line(f"tenant:{caller.tenant_id}", tenant_rates))
     return found
+
+
+def _rates_of(tenant_id: int) -> tuple[Rates, Rates]:
+    """The tenant's and each user's: what the settings allow, or less where the policy says so. The
+    router has just read the policy."""
+    conf, policy = configured(), policies.remembered(tenant_id)
+    if policy is None:
+        return conf.tenant_rates, conf.user_rates
+    return conf.tenant_rates.within(policy.tenant_rates), conf.user_rates.within(policy.user_rates)
 
 
 def _line_of_key(profile: ModelProfile | EmbeddingProfile) -> Line | None:

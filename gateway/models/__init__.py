@@ -1,10 +1,11 @@
-"""Money, its alerts, and the audit log: rows of tenants, protected by row-level security. The
-circuits of the models are nobody's."""
+"""Money, its alerts, routing policies, and the audit log: rows of tenants, protected by row-level
+security. The circuits of the models are nobody's, and the default policy is the operator's."""
 
 from gateway.models.alerts import AlertDelivery, AlertWebhook, BudgetAlert, DeliveryState, Threshold, new_salt
 from gateway.models.audit import AuditContent, AuditHead, AuditPolicy, AuditRecord, AuditSubject
 from gateway.models.circuits import Circuit
 from gateway.models.money import Budget, BudgetUse, Period, Reservation
+from gateway.models.routing import PolicyVersion, RoutingDefault, RoutingPolicy
 
 __all__ = [
     "AlertDelivery",
@@ -20,7 +21,10 @@ __all__ = [
     "Circuit",
     "DeliveryState",
     "Period",
+    "PolicyVersion",
     "Reservation",
+    "RoutingDefault",
+    "RoutingPolicy",
     "Threshold",
     "new_salt",
 ]

@@ -51,6 +51,7 @@ class AuditRecord(TenantModel):
         ERASURE = "erasure", _("erasure")  # a person's key was destroyed; `detail` says whose and how much
         RETENTION = "retention", _("retention")  # texts up to the number `detail.through` went, by the policy
         POLICY = "policy", _("policy")  # how long texts are kept was changed to `detail.days`
+        ROUTING = "routing", _("routing policy")  # `detail.version` was made; its document has `detail.digest`
 
     id = models.UUIDField(primary_key=True, editable=False)  # the call's id
     tenant = models.ForeignKey(Tenant, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
@@ -92,6 +93,7 @@ class AuditRecord(TenantModel):
     verdict = models.CharField(_("verdict"), max_length=20, blank=True)
     timings = models.JSONField(_("timings"), default=dict)
     attempts = models.JSONField(_("attempts"), default=list)
+    gateways = models.JSONField(_("reports of gateways in front"), default=list)  # [{gateway, id?, cost?}]
     detail = models.JSONField(_("detail"), default=dict)  # of an erasure, retention or policy
     anchored = models.BigIntegerField(default=0)  # the number that the writer knew to be in the anchor
     content_digest = models.CharField(max_length=64, blank=True)

@@ -18,7 +18,7 @@ from gateway.errors import UnpricedModel
 from gateway.metering import most
 from gateway.profiles import Price, completion_profile, completion_profiles
 from gateway.registry import ADAPTERS
-from gateway.router import configured_profile
+from gateway.routing.catalogue import configured_profile
 from tests.contracts.cases import call
 
 KEYS = {"openai": False, "anthropic": False, "gemini": False, "compatible": False}

@@ -22,6 +22,7 @@ from gateway.audit.verify import verify
 from gateway.client import complete, embed_sync
 from gateway.errors import StreamBroken
 from gateway.models import AuditRecord, Budget
+from gateway.routing.policy import built_in_version
 from gateway.types import Call, Caller, Message, Options, Source, Task, TextDelta, Verdict
 from tests.conftest import Cast
 from tests.gateway.conftest import SignIn
@@ -158,7 +159,8 @@ def test_an_erased_record_says_so_instead_of_a_form(cast: Cast, original: UUID, 
 def test_the_mac_covers_what_a_call_is_judged_by(cast: Cast, original: UUID) -> None:
     found = record(cast, original)
     assert found.sources == [{"document": "doc", "version": "v1", "start": 0, "end": 21}]
-    assert (found.prompt_version, found.policy_version, found.redaction) == ("answer-1", "", {})
+    policy = f"default {built_in_version()}"
+    assert (found.prompt_version, found.policy_version, found.redaction) == ("answer-1", policy, {})
 
 
 def test_values_are_thawed_as_they_were_frozen() -> None:
