@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.admin.audit import AuditPolicyAdmin, AuditRecordAdmin, AuditSubjectAdmin
 from gateway.admin.budgets import AlertWebhookAdmin, BudgetAdmin
 from gateway.admin.circuits import CircuitAdmin
+from gateway.admin.door import DoorPolicyAdmin
 
 __all__ = [
     "AlertWebhookAdmin",
@@ -13,4 +14,5 @@ __all__ = [
     "AuditSubjectAdmin",
     "BudgetAdmin",
     "CircuitAdmin",
+    "DoorPolicyAdmin",
 ]

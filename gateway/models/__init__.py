@@ -4,6 +4,7 @@ circuits of the models are nobody's."""
 from gateway.models.alerts import AlertDelivery, AlertWebhook, BudgetAlert, DeliveryState, Threshold, new_salt
 from gateway.models.audit import AuditContent, AuditHead, AuditPolicy, AuditRecord, AuditSubject
 from gateway.models.circuits import Circuit
+from gateway.models.door import DoorPolicy, SavedAnswer
 from gateway.models.money import Budget, BudgetUse, Period, Reservation
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "BudgetUse",
     "Circuit",
     "DeliveryState",
+    "DoorPolicy",
     "Period",
     "Reservation",
+    "SavedAnswer",
     "Threshold",
     "new_salt",
 ]
