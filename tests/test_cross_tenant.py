@@ -19,7 +19,7 @@ from accounts.models import ApiKey, Tenant, TenantModel
 from accounts.tenancy import tenant_scope
 from assistant.models import Conversation, Feedback, Message
 from config.api import api
-from gateway.models import AlertWebhook, AuditPolicy, AuditRecord, Budget
+from gateway.models import AlertWebhook, AuditPolicy, AuditRecord, Budget, DoorPolicy
 from knowledge.models import Document, Source
 from tests.conftest import PASSWORD, Cast
 from tests.gateway.test_audit import write
@@ -70,6 +70,7 @@ def ids(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         Budget.objects.create(tenant=cast.acme, limit=20)
         AlertWebhook.objects.create(tenant=cast.acme, url="https://hooks.example.com/lamps")
         AuditPolicy.objects.create(tenant=cast.acme, days=365)
+        DoorPolicy.objects.create(tenant=cast.acme, blocked_repositories="acme/lamps")
         ApiKey.issue(tenant=cast.acme, owner=cast.adam, name="CRM", scopes=["ask"])
     write(cast)
     return {

@@ -34,7 +34,7 @@ PATTERNS = {
     ),
     Kind.CLOUD_KEY: (
         r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-        r"(?i:aws_?secret_?access_?key)[\"']?\s{0,3}[=:]\s{0,3}[\"']?[A-Za-z0-9/+]{40}\b",
+        r"(?i:aws_?secret_?access_?key)[\"']?\s{0,3}[=:]\s{0,3}[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
         r"\bAIza[0-9A-Za-z_\-]{35}",
         r"\bAccountKey=[A-Za-z0-9+/]{80,88}={0,2}",
     ),
