@@ -16,11 +16,13 @@ django_application = get_asgi_application()
 from django.urls import path  # noqa: E402  models may be imported only now
 
 from assistant.consumers import PortalConsumer  # noqa: E402
+from config.bodies import bound  # noqa: E402
 from gateway.connections import warm_up  # noqa: E402
 from gateway.door.asgi import application as door  # noqa: E402
 
 # The first question should not wait for the embedding model to load.
 warm_up()
+bound()
 
 
 async def http(scope: Any, receive: Any, send: Any) -> None:

@@ -79,7 +79,7 @@ async def body_of(receive: Receive, headers: Mapping[str, str]) -> bytes:
     the client leaves before its end."""
     declared = headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > LARGEST_BODY:
-        raise _too_large()
+        raise too_large()
     pieces: list[bytes] = []
     size = 0
     try:
@@ -91,7 +91,7 @@ async def body_of(receive: Receive, headers: Mapping[str, str]) -> bytes:
                 pieces.append(message.get("body", b""))
                 size += len(pieces[-1])
                 if size > LARGEST_BODY:
-                    raise _too_large()
+                    raise too_large()
                 if not message.get("more_body", False):
                     return b"".join(pieces)
     except TimeoutError:
@@ -122,5 +122,5 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-def _too_large() -> Refused:
+def too_large() -> Refused:
     return Refused(413, "too_large", f"The body is larger than {LARGEST_BODY:,} bytes.")
