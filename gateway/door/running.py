@@ -29,6 +29,7 @@ class Running:
     def __init__(self, call: Call) -> None:
         self._call = call
         self._pieces: list[Piece] = []
+        self._said: list[Piece] = []
         self._size = 0
         self._given = False
         self._changed, self._ended, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -45,7 +46,7 @@ class Running:
         finally:
             self._ended.set()
             self._changed.set()
-        return _answer(self._call, events.trace, self._stopped_at)
+        return self._answer(events.trace)
 
     async def batches(self) -> AsyncIterator[list[Piece]]:
         while not self._ended.is_set() or self._pieces:
@@ -69,32 +70,51 @@ class Running:
             case Retracted():
                 if self._given:
                     raise StreamBroken(f"the provider broke off in the middle ({event.code})")
-                self._pieces, self._size = [], 0
+                self._pieces, self._said, self._size = [], [], 0
             case Finished():
                 self._stopped_at = event.stopped_at
 
     def _add(self, piece: Piece) -> None:
         self._size += len(piece.text if isinstance(piece, TextDelta) else piece.arguments)
-        last = self._pieces[-1] if self._pieces else None
-        if isinstance(piece, TextDelta) and isinstance(last, TextDelta):
-            self._pieces[-1] = TextDelta(last.text + piece.text)
-        elif isinstance(piece, ToolCallDelta) and isinstance(last, ToolCallDelta) and last.index == piece.index:
-            joined = {name: getattr(last, name) + getattr(piece, name) for name in ("name", "arguments", "signature")}
-            self._pieces[-1] = dataclasses.replace(last, **joined)
-        else:
-            self._pieces.append(piece)
+        _join(self._pieces, piece)
+        self._said.append(piece)
         self._changed.set()
 
+    def _answer(self, trace: Trace) -> Answer:
+        """What was given, word for word: the record may keep less of it."""
+        text = "".join(each.text for each in self._said if isinstance(each, TextDelta))
+        calls: dict[int, ToolCallDelta] = {}
+        for each in self._said:
+            if isinstance(each, ToolCallDelta):
+                calls[each.index] = _joined(calls[each.index], each) if each.index in calls else each
+        return Answer(
+            id=self._call.id.hex,
+            created=int(time.time()),
+            model=trace.model,
+            text=text,
+            tool_calls=tuple(ToolCall(c.id, c.name, c.arguments, c.signature) for c in calls.values()),
+            usage=trace.usage,
+            reason=trace.reason or FinishReason.ERROR,
+            stopped_at=self._stopped_at,
+            cost=f"{trace.cost:f}",
+        )
 
-def _answer(call: Call, trace: Trace, stopped_at: str) -> Answer:
-    return Answer(
-        id=call.id.hex,
-        created=int(time.time()),
-        model=trace.model,
-        text=trace.text,
-        tool_calls=tuple(ToolCall(c["id"], c["name"], c["arguments"], c["signature"]) for c in trace.tool_calls),
-        usage=trace.usage,
-        reason=trace.reason or FinishReason.ERROR,
-        stopped_at=stopped_at,
-        cost=f"{trace.cost:f}",
+
+def _join(pieces: list[Piece], piece: Piece) -> None:
+    """Adds to the last piece where this one goes on with it."""
+    last = pieces[-1] if pieces else None
+    if isinstance(piece, TextDelta) and isinstance(last, TextDelta):
+        pieces[-1] = TextDelta(last.text + piece.text)
+    elif isinstance(piece, ToolCallDelta) and isinstance(last, ToolCallDelta) and last.index == piece.index:
+        pieces[-1] = _joined(last, piece)
+    else:
+        pieces.append(piece)
+
+
+def _joined(first: ToolCallDelta, then: ToolCallDelta) -> ToolCallDelta:
+    return dataclasses.replace(
+        first,
+        name=first.name + then.name,
+        arguments=first.arguments + then.arguments,
+        signature=first.signature + then.signature,
     )
