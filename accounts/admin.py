@@ -91,9 +91,23 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         choices=[(scope, scope) for scope in sorted(ALL_SCOPES)], widget=forms.CheckboxSelectMultiple
     )
 
+    purpose = forms.CharField(
+        label=_("purpose"),
+        max_length=40,
+        required=False,
+        help_text=_(
+            "For the scope gateway: what its calls are booked under. Budgets may be set for it, and for the key."
+        ),
+    )
+    allowed_models = forms.CharField(
+        label=_("allowed models"),
+        required=False,
+        help_text=_("For the scope gateway: names of models, separated by commas. Empty: those of the settings."),
+    )
+
     class Meta:
         model = ApiKey
-        fields = ("tenant", "owner", "name", "scopes", "expires_at")
+        fields = ("tenant", "owner", "name", "scopes", "purpose", "allowed_models", "expires_at")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -102,25 +116,27 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("owner", _("This person is not a member of the tenant."))
         return cleaned
 
+    def clean_allowed_models(self) -> list[str]:
+        return [name.strip() for name in str(self.cleaned_data["allowed_models"]).split(",") if name.strip()]
+
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(TenantScopedAdmin):
     """Keys are issued and revoked, never changed; the text of a key is shown once."""
 
     form = ApiKeyForm
-    list_display = ("name", "prefix", "owner", "tenant", "scopes", "created_at", "expires_at", "revoked_at")
+    list_display = ("name", "prefix", "owner", "tenant", "scopes", "purpose", "created_at", "expires_at", "revoked_at")
     list_filter = (TenantFilter,)
     list_select_related = ("owner", "tenant")
-    fields = ("tenant", "owner", "name", "scopes", "expires_at")
+    fields = ("tenant", "owner", "name", "scopes", "purpose", "allowed_models", "expires_at")
     actions = ("revoke",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return True
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        key, text = ApiKey.issue(tenant=obj.tenant, owner=obj.owner, name=obj.name, scopes=obj.scopes)
-        key.expires_at = obj.expires_at
-        key.save(update_fields=["expires_at"])
+        given = {name: getattr(obj, name) for name in ("purpose", "allowed_models", "expires_at")}
+        key, text = ApiKey.issue(tenant=obj.tenant, owner=obj.owner, name=obj.name, scopes=obj.scopes, **given)
         obj.pk, obj.prefix = key.pk, key.prefix
         messages.warning(request, _("Copy the key now, it is not shown again: %(key)s") % {"key": text})
 

@@ -109,7 +109,8 @@ class Membership(TenantModel):
 
 
 class ApiKey(TenantModel):
-    """A program's key: `cdk_<prefix>_<secret>`. It acts as `owner`, within `scopes`.
+    """A program's key: `cdk_<prefix>_<secret>`. It acts as `owner`, within `scopes`. What it spends is
+    booked under `purpose`. `allowed_models` are those that it may name; empty: those of the settings.
 
     Only a SHA-256 of the secret is kept; it has 256 bits of its own, so no slow hash is needed.
     """
@@ -120,6 +121,8 @@ class ApiKey(TenantModel):
     prefix = models.CharField(max_length=12, unique=True)
     digest = models.CharField(max_length=64)
     scopes = models.JSONField(default=list)
+    purpose = models.CharField(_("purpose"), max_length=40, blank=True)
+    allowed_models = models.JSONField(_("allowed models"), default=list, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -128,11 +131,11 @@ class ApiKey(TenantModel):
         return f"{self.name} ({self.prefix}…)"
 
     @classmethod
-    def issue(cls, *, tenant: Tenant, owner: User, name: str, scopes: list[str]) -> tuple[Self, str]:
-        """A new key and, this once, its text."""
+    def issue(cls, *, tenant: Tenant, owner: User, name: str, scopes: list[str], **more: Any) -> tuple[Self, str]:
+        """A new key and, this once, its text. `more` are further fields."""
         prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         digest = hashlib.sha256(secret.encode()).hexdigest()
-        key = cls(tenant=tenant, owner=owner, name=name, prefix=prefix, digest=digest, scopes=scopes)
+        key = cls(tenant=tenant, owner=owner, name=name, prefix=prefix, digest=digest, scopes=scopes, **more)
         key.save(force_insert=True)
         return key, f"cdk_{prefix}_{secret}"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from accounts.models import ApiKey, Membership, Role, Tenant, User
 from accounts.tenancy import identity_scope, key_scope, tenant_scope
 
-ALL_SCOPES = frozenset({"ask", "tickets", "knowledge", "audit"})
+ALL_SCOPES = frozenset({"ask", "tickets", "knowledge", "audit", "gateway"})
 RANK = {Role.CUSTOMER: 0, Role.AGENT: 1, Role.ADMIN: 2}
 
 
@@ -52,20 +52,26 @@ def actor_for(user: User, slug: str) -> Actor | None:
 
 def actor_for_key(text: str, slug: str) -> Actor | None:
     """The owner of a live API key, within its scopes, if the key is the tenant's own."""
+    found = key_and_actor(text)
+    return found[1] if found is not None and found[1].tenant_slug == slug else None
+
+
+def key_and_actor(text: str) -> tuple[ApiKey, Actor] | None:
+    """A live API key and its owner within its scopes, in the key's own tenant."""
     kind, _, rest = text.partition("_")
     prefix, _, secret = rest.partition("_")
     if kind != "cdk" or not prefix.isalnum() or not secret:
         return None
     with key_scope(prefix):
-        key = ApiKey._base_manager.select_related("owner").filter(prefix=prefix).first()
+        key: ApiKey | None = ApiKey._base_manager.select_related("owner", "tenant").filter(prefix=prefix).first()
     if key is None or not key.matches(secret) or not key.live:
         return None
-    actor = actor_for(key.owner, slug)
-    if actor is None or actor.tenant_id != key.tenant_id:
+    actor = actor_for(key.owner, key.tenant.slug)
+    if actor is None:
         return None
     scopes = frozenset(key.scopes) & ALL_SCOPES
     label = f"{actor.label} ({key.name})"
-    return Actor(actor.tenant_id, actor.tenant_slug, actor.user_id, label, actor.role, scopes, str(key.pk))
+    return key, Actor(actor.tenant_id, actor.tenant_slug, actor.user_id, label, actor.role, scopes, str(key.pk))
 
 
 def administered_tenants(user: User) -> list[int]:

@@ -27,11 +27,13 @@ class Safety(StrEnum):
 
 @dataclass(frozen=True)
 class Tool:
-    """A function that the model may ask for. `parameters` is the JSON schema of its arguments."""
+    """A function that the model may ask for. `parameters` is the JSON schema of its arguments; where
+    it is `strict`, a call whose arguments the schema refuses is an error."""
 
     name: str
     description: str
     parameters: JSON
+    strict: bool = False
 
 
 @dataclass(frozen=True)

@@ -115,12 +115,14 @@ class Stream:
             await self._events.aclose()
         finally:
             if "start" in self.trace.marks:
-                await self._close(unexpected=kind is not None and issubclass(kind, Exception))
+                await self._close(error if isinstance(error, Exception) else None)
 
-    async def _close(self, *, unexpected: bool) -> None:
+    async def _close(self, error: Exception | None) -> None:
+        """Who reads may break it off for a reason of the gateway's own, which is then on the record."""
+        if self.trace.reason is None and error is not None:
+            self.trace.error_code = error.code if isinstance(error, GatewayError) else "internal_error"
         if self.trace.reason is None:
-            self.trace.error_code = "internal_error" if unexpected else ""
-            self._end(FinishReason.ERROR if unexpected else FinishReason.CANCELLED)
+            self._end(FinishReason.CANCELLED if error is None else FinishReason.ERROR)
         self.trace.text = "".join(self._pieces)
         await to_the_end(
             in_tenant(self.call.caller.tenant_id, _close_books, writer.frozen_completion(self.call), self.trace)

@@ -1,6 +1,7 @@
 """A call fitted to what its model can do.
 
-What the profile lacks is refused before anything is sent. Where an answer has to satisfy a JSON
+What the profile lacks is refused before anything is sent. `gateway.keeping` keeps what can be kept
+without the model: where to stop, and strict tools. Where an answer has to satisfy a JSON
 schema, it is checked whether or not the provider promised to keep to it; a model without that
 ability is told the schema in words, and what it wrote is repaired where only its form is wrong.
 
@@ -17,10 +18,12 @@ from contextlib import aclosing
 from gateway.abilities import OutputSchema, Safety
 from gateway.base import Candidate
 from gateway.errors import GatewayError, InvalidOutput, Unsupported
+from gateway.keeping import kept
 from gateway.profiles import ModelProfile
 from gateway.schemas import repaired, valid, validator
 from gateway.types import Call, Finished, FinishReason, Message, StreamEvent, TextDelta, Trace, UsageReport
 
+ANY_OBJECT = {"type": "object"}  # what providers enforce are schemas that name their properties
 TOLD = """Answer with one JSON value that is valid under the JSON Schema below, and with nothing else: no \
 words around it, no code fence.
 {schema}"""
@@ -38,11 +41,11 @@ class Fitted:
         output = call.options.output
         if output is None:
             events = self._inner.stream(call, trace)
-        elif self.profile.json_schema:
+        elif self.profile.json_schema and output.schema != ANY_OBJECT:
             events = _checked(self._inner.stream(call, trace), output)
         else:
             events = _repaired(self._inner.stream(told(call, output), trace), output)
-        async with aclosing(events) as fitted:
+        async with aclosing(kept(events, call.options)) as fitted:
             async for event in fitted:
                 yield event
 
@@ -62,6 +65,7 @@ def lacking(call: Call, profile: ModelProfile) -> str:
         "take part in a conversation with tools": _has_tools(call) and not profile.tools,
         "see images": any(message.images for message in call.messages) and not profile.images,
         "answer in JSON": options.output is not None and not profile.generates,
+        "be given a temperature": options.keep_temperature and not profile.temperature,
         f"be filtered {options.safety.value}ly": options.safety is not Safety.DEFAULT
         and options.safety not in profile.safety,
     }
@@ -72,7 +76,8 @@ def told(call: Call, output: OutputSchema) -> Call:
     """The call with the schema in words, after its other system messages."""
     words = Message("system", TOLD.format(schema=json.dumps(output.schema, ensure_ascii=False)))
     system = sum(message.role == "system" for message in call.messages)
-    return dataclasses.replace(call, messages=(*call.messages[:system], words, *call.messages[system:]))
+    messages = (*call.messages[:system], words, *call.messages[system:])
+    return dataclasses.replace(call, messages=messages, options=dataclasses.replace(call.options, output=None))
 
 
 async def _checked(

@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts.models import Tenant
 from gateway import alerts, budgets
 from gateway.audit import retention, timestamps
+from gateway.door import replies
 from gateway.limits import store
 
 
@@ -20,8 +21,9 @@ def sweep() -> int:
 
 @shared_task(name="gateway.expire")  # type: ignore[untyped-decorator]
 def expire() -> int:
-    """Lets go of the audit texts that are older than their tenant's policy. May run twice."""
-    return retention.expire_all(timezone.now())
+    """Lets go of the audit texts that are older than their tenant's policy, and of answers that are kept
+    to be said again. May run twice."""
+    return retention.expire_all(timezone.now()) + replies.expire_all(timezone.now())
 
 
 @shared_task(name="gateway.timestamp")  # type: ignore[untyped-decorator]

@@ -95,12 +95,15 @@ class Options:
 
     Timeouts are in seconds: until connected, until the first event, between two events, and
     for the whole call. `hedge_after` seconds without a word, the next candidate is asked as well;
-    0 means never.
+    0 means never. The answer ends before the first of `stop` that it would say. `keep_temperature`
+    says that the caller chose it: a model that takes none is refused.
     """
 
     task: Task = Task.ANSWER
     model: str | None = None
     temperature: float = 0.0
+    keep_temperature: bool = False
+    stop: tuple[str, ...] = ()
     max_tokens: int = 700
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = ToolChoice.AUTO
@@ -191,10 +194,11 @@ class Retracted:
 @dataclass(frozen=True)
 class Finished:
     """The last event of every stream that did not raise. `model_version` is what the provider
-    says it ran, such as a dated snapshot."""
+    says it ran, such as a dated snapshot; `stopped_at` the one of `Options.stop` that ended it."""
 
     reason: FinishReason
     model_version: str = ""
+    stopped_at: str = ""
 
 
 StreamEvent = TextDelta | ToolCallDelta | UsageReport | Retracted | Finished

@@ -6,6 +6,7 @@ from __future__ import annotations
 from gateway.admin.audit import AuditPolicyAdmin, AuditRecordAdmin, AuditSubjectAdmin
 from gateway.admin.budgets import AlertWebhookAdmin, BudgetAdmin
 from gateway.admin.circuits import CircuitAdmin
+from gateway.admin.door import DoorPolicyAdmin
 from gateway.admin.routing import RoutingDefaultAdmin, RoutingPolicyAdmin
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "AuditSubjectAdmin",
     "BudgetAdmin",
     "CircuitAdmin",
+    "DoorPolicyAdmin",
     "RoutingDefaultAdmin",
     "RoutingPolicyAdmin",
 ]

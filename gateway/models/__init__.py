@@ -4,6 +4,7 @@ security. The circuits of the models are nobody's, and the default policy is the
 from gateway.models.alerts import AlertDelivery, AlertWebhook, BudgetAlert, DeliveryState, Threshold, new_salt
 from gateway.models.audit import AuditContent, AuditHead, AuditPolicy, AuditRecord, AuditSubject
 from gateway.models.circuits import Circuit
+from gateway.models.door import DoorPolicy, SavedAnswer
 from gateway.models.money import Budget, BudgetUse, Period, Reservation
 from gateway.models.routing import PolicyVersion, RoutingDefault, RoutingPolicy
 
@@ -20,11 +21,13 @@ __all__ = [
     "BudgetUse",
     "Circuit",
     "DeliveryState",
+    "DoorPolicy",
     "Period",
     "PolicyVersion",
     "Reservation",
     "RoutingDefault",
     "RoutingPolicy",
+    "SavedAnswer",
     "Threshold",
     "new_salt",
 ]
