@@ -32,6 +32,7 @@ from gateway.door.values import Answer, Asked, Dialect
 from gateway.door.wire import Gone, Outgoing, Receive, Send, attended, body_of, headers_of
 from gateway.errors import GatewayError
 from gateway.models import AuditRecord
+from gateway.routing import policies
 from gateway.types import JSON, Call, EmbeddingCall
 from gateway.uncancelled import to_the_end
 
@@ -155,7 +156,7 @@ async def _embed(request: Request, out: Outgoing, grant: Grant, key: str, body: 
     choice = catalogue.embedding_choice(wanted.model, grant.models)
     inspect(body, grant, _declared(request, ""))
     call = EmbeddingCall(grant.caller, wanted.texts, model=choice.model, id=request.id)
-    profile = router.embedding_candidate(call)
+    profile = router.embedding_candidate(call, await policies.current(grant.caller.tenant_id))
     embeddings.fits(wanted, profile)
     claim, before = await _claimed(request, grant, body)
     if before is not None:
