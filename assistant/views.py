@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.adapter import signup_tenant
 from accounts.models import Membership, Tenant, User
@@ -41,7 +41,8 @@ def signed_in(view: View) -> View:
     @wraps(view)
     def checked(request: HttpRequest, tenant: str, **arguments: Any) -> HttpResponse:
         if not request.user.is_authenticated:
-            target = request.get_full_path() if request.method == "GET" else reverse("portal:ask", args=[tenant])
+            reads = request.method in ("GET", "HEAD")
+            target = request.get_full_path() if reads else reverse("portal:ask", args=[tenant])
             return redirect_to_login(target, "account_login")
         actor = actor_for(request.user, tenant)
         if actor is None:
@@ -63,7 +64,7 @@ def member_page(view: View) -> View:
     return scoped
 
 
-@require_GET
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """To the one place where the visitor belongs, or to a choice of them."""
     user = request.user
@@ -79,7 +80,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/home.html", {"tenants": tenants})
 
 
-@require_GET
+@require_safe
 def theme(request: HttpRequest, tenant: str) -> HttpResponse:
     """The tenant's colour as a stylesheet: for its members, and for those who come to sign up."""
     visiting = signup_tenant(request)
@@ -93,13 +94,13 @@ def theme(request: HttpRequest, tenant: str) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 @member_page
 def ask_page(request: HttpRequest, actor: Actor) -> HttpResponse:
     return render(request, "portal/ask.html", _portal_context(actor))
 
 
-@require_GET
+@require_safe
 @member_page
 def conversation_page(request: HttpRequest, actor: Actor, conversation_id: uuid.UUID) -> HttpResponse:
     conversation = _own(actor, conversation_id)
@@ -137,7 +138,7 @@ def person_for_conversation(request: HttpRequest, actor: Actor, conversation_id:
     return _call_person(request, actor, _own(actor, conversation_id))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @member_page
 def person(request: HttpRequest, actor: Actor) -> HttpResponse:
     """A message to a person without asking the assistant first."""
@@ -150,7 +151,7 @@ def person(request: HttpRequest, actor: Actor) -> HttpResponse:
     return render(request, "portal/person.html", context, status=422 if request.method == "POST" else 200)
 
 
-@require_GET
+@require_safe
 @member_page
 def article(request: HttpRequest, actor: Actor, document_id: uuid.UUID) -> HttpResponse:
     """The article at the quote; `fragment=1` gives its body alone, for the pane beside the answer."""
