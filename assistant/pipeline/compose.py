@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from accounts.tenancy import in_tenant
-from assistant.events import Citation, Delta, Event, Progress, Retract, Sources
+from assistant.events import Event, Progress, Retract, Sources
 from assistant.pipeline import abstain, grounding, leak, prompt
-from assistant.pipeline.citations import CitationParser, Mark, Piece, Text
+from assistant.pipeline.citations import CitationParser, Piece, Text
 from assistant.pipeline.guard import guard
+from assistant.pipeline.numbering import Numbering, numbered
 from assistant.pipeline.rewrite import standalone
 from gateway import client
 from gateway.types import (
@@ -70,7 +71,9 @@ class Outcome:
 
     @property
     def citations(self) -> list[grounding.CitedQuote]:
-        return list(dict.fromkeys(quote for sentence in self.sentences for quote in sentence.quotes))
+        """Each quoted place once, also where the passages that it was found in overlap."""
+        quotes = [quote for sentence in self.sentences for quote in sentence.quotes]
+        return list({(each.marker, each.start, each.end): each for each in reversed(quotes)}.values())[::-1]
 
     @property
     def text(self) -> str:
@@ -166,13 +169,14 @@ async def _generate(
         prompt_version=prompt.VERSION,
     )
     known = frozenset(source.marker for source in outcome.sources)
-    parser, watch = CitationParser(known), leak.LeakWatch(built.token)
+    parser, watch, shown_as = CitationParser(known), leak.LeakWatch(built.token), Numbering(outcome.sources)
     async with client.stream(call) as stream:
         outcome.trace = stream.trace
         try:
             async for event in stream:
                 if isinstance(event, Retracted):
                     parser, watch, outcome.pieces = CitationParser(known), leak.LeakWatch(built.token), []
+                    shown_as = Numbering(outcome.sources)
                     yield Retract(event.code)
                 elif isinstance(event, TextDelta):
                     shown = watch.feed(event.text)
@@ -183,13 +187,16 @@ async def _generate(
                     for piece in parser.feed(shown):
                         outcome.mark("first_delta")
                         outcome.pieces.append(piece)
-                        yield _event(piece)
+                        for told in shown_as.events(piece):
+                            yield told
             for piece in [*parser.feed(watch.end()), *parser.end()]:
                 outcome.pieces.append(piece)
-                yield _event(piece)
+                for told in shown_as.events(piece):
+                    yield told
         finally:
             _conclude(outcome)
             stream.judge(_verdict(outcome, injection_score, parser.dropped))
+            outcome.sentences = numbered(outcome.sentences, outcome.sources)
 
 
 def _conclude(outcome: Outcome) -> None:
@@ -225,10 +232,6 @@ def _verdict(outcome: Outcome, injection_score: float, dropped: list[int]) -> Ve
     return Verdict(name, detail)
 
 
-def _event(piece: Piece) -> Event:
-    return Citation(piece.marker) if isinstance(piece, Mark) else Delta(piece.text)
-
-
 def _source(number: int, hit: Hit) -> Source:
     return Source(
         marker=number,
@@ -246,7 +249,7 @@ def _source(number: int, hit: Hit) -> Source:
 
 def _public(source: Source) -> dict[str, Any]:
     return {
-        "marker": source.marker,
+        "source": source.marker,
         "document": source.document,
         "version": source.version,
         "title": source.title,
