@@ -6,7 +6,7 @@ one article. The audit record keeps those; people and clients see these.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from assistant.events import Citation, Delta, Event
@@ -42,10 +42,17 @@ def numbered(sentences: Sequence[Sentence], sources: Sequence[Source]) -> list[S
     """Checked sentences with the numbers that readers see, counted anew: the check has given marks
     to sentences that had none."""
     numbering = Numbering(sources)
-    return [_numbered(sentence, numbering) for sentence in sentences]
+    return [_renamed(sentence, numbering.of) for sentence in sentences]
 
 
-def _numbered(sentence: Sentence, numbering: Numbering) -> Sentence:
-    markers = tuple(dict.fromkeys(numbering.of(marker) for marker in sentence.markers))
-    quotes = tuple(replace(quote, marker=numbering.of(quote.marker)) for quote in sentence.quotes)
+def recounted(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """Sentences that have numbers, of which some were moved or left out, counted anew."""
+    order = dict.fromkeys(marker for sentence in sentences for marker in sentence.markers)
+    now = {marker: number for number, marker in enumerate(order, 1)}
+    return [_renamed(sentence, now.__getitem__) for sentence in sentences]
+
+
+def _renamed(sentence: Sentence, name: Callable[[int], int]) -> Sentence:
+    markers = tuple(dict.fromkeys(name(marker) for marker in sentence.markers))
+    quotes = tuple(replace(quote, marker=name(quote.marker)) for quote in sentence.quotes)
     return replace(sentence, markers=markers, quotes=quotes)
