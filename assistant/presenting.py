@@ -63,6 +63,7 @@ class SourceCard:
     marker: int
     title: str
     href: str
+    outdated: bool = False
     quotes: list[Mark] = field(default_factory=list)
 
 
@@ -161,7 +162,8 @@ def source_cards(citations: list[dict[str, Any]], slug: str) -> list[SourceCard]
     cards: dict[int, SourceCard] = {}
     for citation in citations:
         mark = _mark(citation, slug)
-        cards.setdefault(mark.marker, SourceCard(mark.marker, mark.title, mark.href)).quotes.append(mark)
+        outdated = bool(citation.get("outdated"))
+        cards.setdefault(mark.marker, SourceCard(mark.marker, mark.title, mark.href, outdated)).quotes.append(mark)
     return [cards[marker] for marker in sorted(cards)]
 
 

@@ -28,6 +28,7 @@ from assistant.reading import article_html
 from assistant.signals import person_requested
 from assistant.theming import stylesheet
 from knowledge.models import Document, DocumentVersion
+from knowledge.standing import successor
 
 HISTORY_LENGTH = 50
 EXAMPLES = 4
@@ -165,7 +166,8 @@ def article(request: HttpRequest, actor: Actor, document_id: uuid.UUID) -> HttpR
         "actor": actor,
         "document": document,
         "version": version,
-        "outdated": version.pk != document.current_version_id,
+        "changed": version.pk != document.current_version_id,
+        "successor": successor(document, actor),
         "body": article_html(version.text, version.blocks, start, end),
         "safe_url": document.url if document.url.startswith(("https://", "http://")) else "",
     }
@@ -288,6 +290,7 @@ def _words() -> dict[str, Any]:
         "not_saved": _("That could not be saved. Try again."),
         "article_failed": _("The article could not be loaded. The link opens it in a page of its own."),
         "source": _("Source %(n)s"),
+        "outdated": _("Outdated article"),
         "doubt": str(DOUBT),
         "doubts": {code: str(text) for code, text in DOUBTS.items()},
         "failures": failures(),

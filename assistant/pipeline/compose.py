@@ -244,6 +244,7 @@ def _source(number: int, hit: Hit) -> Source:
         end=hit.end,
         score=hit.score,
         heading=" › ".join(hit.heading_path),
+        outdated=hit.outdated,
     )
 
 
@@ -258,4 +259,5 @@ def _public(source: Source) -> dict[str, Any]:
         "end": source.end,
         "quote": source.text[:300],
         "heading": source.heading,
+        "outdated": source.outdated,
     }

@@ -50,6 +50,7 @@ class CitedQuote:
             "start": self.start,
             "end": self.end,
             "quote": self.quote,
+            "outdated": source.outdated,
         }
 
 

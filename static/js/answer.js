@@ -195,6 +195,7 @@ export class Turn {
         title.append(make("span", "number", String(citation.marker ?? "")), citation.title);
         if (citation.marker) card.dataset.marker = citation.marker;
         card.append(title);
+        if (citation.outdated) card.append(make("span", "badge outdated", words.outdated));
         cards.set(article, card);
       }
       if (citation.marker) cards.get(article).append(link("quote to-article", href, citation.quote));

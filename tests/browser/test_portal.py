@@ -175,3 +175,16 @@ async def test_an_article_has_one_number_and_one_card(cast: Cast, several: None,
     assert list(dict.fromkeys(numbers)) == cards == [str(n) for n in range(1, len(cards) + 1)]
     titles = await page.locator(".turn .source-title").all_inner_texts()
     assert len(set(titles)) == len(titles)
+
+
+@pytest.fixture
+def outdated(learn: Callable[..., None]) -> None:
+    learn(("Returning a lamp in 2025", "**Outdated.** Kept for proof.\n\nA lamp could be returned within 14 days."))
+
+
+async def test_a_card_says_that_its_article_is_outdated(cast: Cast, outdated: None, sign_in: SignIn) -> None:
+    page = await sign_in("alice", "/t/acme/")
+    await asked(page, "How long could a lamp be returned in 2025?")
+    await expect(page.locator(".source").first).to_contain_text("Outdated article")
+    await page.reload()
+    await expect(page.locator(".source").first).to_contain_text("Outdated article")
