@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,7 +119,7 @@ async def compose(request: Request, outcome: Outcome) -> AsyncGenerator[Event, N
     guarded = guard(request.question)
     outcome.question = guarded.text
     yield Progress("searching", {})
-    query = standalone(guarded.text, request.history)
+    query = await standalone(guarded.text, request.history, lambda texts: _embedded(texts, request.caller))
     hits = await _search(query, request, outcome)
     outcome.nearest = hits
     outcome.reason = abstain.too_weak(query, hits)
@@ -135,7 +135,7 @@ async def compose(request: Request, outcome: Outcome) -> AsyncGenerator[Event, N
 
 async def _search(query: str, request: Request, outcome: Outcome) -> list[Hit]:
     caller = request.caller
-    vectors = await client.embed(EmbeddingCall(caller=caller, texts=(query,), kind="query"))
+    vectors = await _embedded((query,), caller)
     outcome.mark("embedded")
     hits = await in_tenant(
         caller.tenant_id,
@@ -148,6 +148,10 @@ async def _search(query: str, request: Request, outcome: Outcome) -> list[Hit]:
     )
     outcome.mark("retrieved")
     return hits
+
+
+async def _embedded(texts: tuple[str, ...], caller: Caller) -> Sequence[Sequence[float]]:
+    return await client.embed(EmbeddingCall(caller=caller, texts=texts, kind="query"))
 
 
 async def _generate(

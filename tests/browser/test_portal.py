@@ -114,6 +114,8 @@ async def test_talking_to_a_person_gives_a_numbered_request(cast: Cast, known: N
     await page.click("#person-form button")
     await expect(page.locator(".messages")).to_contain_text("A person will answer you")
     await expect(page.locator(".with-person")).to_contain_text("request #1")
+    await expect(page.locator(".with-person")).to_contain_text("Waits for our answer")
+    await expect(page.get_by_role("button", name="Talk to a person")).to_have_count(0)
     await page.click(".with-person a")
     await expect(page.locator("h1")).to_contain_text(QUESTION)
     await expect(page.locator(".entry.assistant")).to_contain_text("30 days")
