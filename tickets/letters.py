@@ -36,7 +36,9 @@ ITEM = re.compile(r"(?:\d{1,2}[.)]|[-•*])\s+")
 BOLD = re.compile(r"\*\*(.+?)\*\*")
 OF_ITSELF = re.compile(r"\bthis (?:article|page)\b|\bdies(?:e|er|em|en) (?:artikel|seite)\b", re.I)
 PRONOUN = re.compile(r"\b(?:it|its|them|they|this|that|those|these)\b", re.I)
-GERMAN = frozenset("der die das und ist nicht ich ein eine mit für wie kann mein meine bitte wir sie auf zu".split())  # noqa: SIM905
+GERMAN = frozenset(
+    "der die das und nicht ich ein eine mit für wie kann mein meine bitte wir auf zu mich haben wird".split()
+)  # noqa: SIM905
 ENGLISH = frozenset("the and is not i a an with for how can my please we you on to it of".split())  # noqa: SIM905
 WORD = re.compile(r"[^\W\d_]+")
 NAME = re.compile(r"[^\w .'’-]|[\d_]")
@@ -128,10 +130,10 @@ def _quotes_in_order(sentences: Sequence[Sentence]) -> list[Sentence]:
     once = {each.text: each for each in reversed(sentences)}
     placed = sorted(once.values(), key=_place)
     pointed_at = _titles(placed)
-    befores = [None, *placed[:-1]]
+    previous = [None, *placed[:-1]]
     told = [
         each
-        for each, before in zip(placed, befores, strict=True)
+        for each, before in zip(placed, previous, strict=True)
         if not _is_stub(each.text, pointed_at, goes_on=_goes_on(each, before))
     ]
     told = told or placed

@@ -36,7 +36,7 @@ def found(cast: Cast, question: str) -> list[Hit]:
         "# Lamps\n\n**Outdated.** Read the other one.",
         "> Deprecated: read the other one.\n\nYou can return a lamp.",
         "# Lamps\n\nPlease note that this article is no longer current.",
-        "# Lampen\n\nDiese Seite ist veraltet. Lesen Sie die andere.",
+        "# Lampen\n\nDiese Seite ist veraltet..",
     ],
 )
 def test_an_article_that_says_so_is_outdated(text: str) -> None:
