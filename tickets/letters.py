@@ -36,9 +36,7 @@ ITEM = re.compile(r"(?:\d{1,2}[.)]|[-•*])\s+")
 BOLD = re.compile(r"\*\*(.+?)\*\*")
 OF_ITSELF = re.compile(r"\bthis (?:article|page)\b|\bdies(?:e|er|em|en) (?:artikel|seite)\b", re.I)
 PRONOUN = re.compile(r"\b(?:it|its|them|they|this|that|those|these)\b", re.I)
-GERMAN = frozenset(
-    "der die das und nicht ich ein eine mit für wie kann mein meine bitte wir auf zu mich haben wird".split()
-)  # noqa: SIM905
+GERMAN = frozenset("der die das und nicht ich ein eine mit für wie kann mein bitte wir auf zu mich wird".split())  # noqa: SIM905
 ENGLISH = frozenset("the and is not i a an with for how can my please we you on to it of".split())  # noqa: SIM905
 WORD = re.compile(r"[^\W\d_]+")
 NAME = re.compile(r"[^\w .'’-]|[\d_]")
