@@ -15,7 +15,8 @@ class OpenSchema(Schema):
 
 
 class CitationShape(OpenSchema):
-    """`quote` is `text[start:end]` of the document's version."""
+    """`quote` is `text[start:end]` of the document's version; `outdated`, that the article said of
+    itself so when it was cited."""
 
     marker: int
     document: str
@@ -25,6 +26,7 @@ class CitationShape(OpenSchema):
     start: int
     end: int
     quote: str
+    outdated: bool = False
 
 
 class SentenceShape(OpenSchema):

@@ -41,8 +41,8 @@ class Progress(Event):
 
 @dataclass(frozen=True)
 class Sources(Event):
-    """The passages that the answer may cite: [{marker, document, version, title, url, start,
-    end, quote, heading}]."""
+    """The passages that the answer may cite: [{source, document, version, title, url, start,
+    end, quote, heading}]. `source` is the passage's number in this list, from 1."""
 
     type: ClassVar[str] = "sources"
     sources: list[dict[str, Any]]
@@ -58,10 +58,12 @@ class Delta(Event):
 
 @dataclass(frozen=True)
 class Citation(Event):
-    """The text so far ends with a citation of source `marker`."""
+    """The text so far ends with a citation of passage `source`. `marker` is its article's number in
+    the answer, as in `final`: articles are numbered in the order in which they are first cited."""
 
     type: ClassVar[str] = "citation"
     marker: int
+    source: int
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ class SourceCard:
     marker: int
     title: str
     href: str
+    outdated: bool = False
     quotes: list[Mark] = field(default_factory=list)
 
 
@@ -157,11 +158,12 @@ def _stretches(text: str, citations: list[dict[str, Any]], known: set[int], slug
 
 
 def source_cards(citations: list[dict[str, Any]], slug: str) -> list[SourceCard]:
-    """One card for each cited source, with all its quotes."""
+    """One card for each cited article, with all its quotes."""
     cards: dict[int, SourceCard] = {}
     for citation in citations:
         mark = _mark(citation, slug)
-        cards.setdefault(mark.marker, SourceCard(mark.marker, mark.title, mark.href)).quotes.append(mark)
+        outdated = bool(citation.get("outdated"))
+        cards.setdefault(mark.marker, SourceCard(mark.marker, mark.title, mark.href, outdated)).quotes.append(mark)
     return [cards[marker] for marker in sorted(cards)]
 
 
@@ -191,10 +193,15 @@ def _runs(text: str) -> list[tuple[str, bool]]:
 
 
 def _quote_for(text: str, marker: int, citations: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Of the quotes with this marker the one that shares most words with the sentence."""
+    """Of the quotes with this marker the one that is most like the sentence: the largest share of
+    the words of both stands in both."""
     words = set(WORD.findall(text.lower()))
-    candidates = [each for each in citations if each["marker"] == marker]
-    return max(candidates, key=lambda c: len(words & set(WORD.findall(c["quote"].lower()))), default=None)
+
+    def likeness(citation: dict[str, Any]) -> float:
+        quoted = set(WORD.findall(citation["quote"].lower()))
+        return len(words & quoted) / max(len(words | quoted), 1)
+
+    return max((each for each in citations if each["marker"] == marker), key=likeness, default=None)
 
 
 def _mark(citation: dict[str, Any], slug: str) -> Mark:

@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.adapter import signup_tenant
 from accounts.models import Membership, Tenant, User
@@ -28,6 +28,7 @@ from assistant.reading import article_html
 from assistant.signals import person_requested
 from assistant.theming import stylesheet
 from knowledge.models import Document, DocumentVersion
+from knowledge.standing import successor
 
 HISTORY_LENGTH = 50
 EXAMPLES = 4
@@ -41,7 +42,8 @@ def signed_in(view: View) -> View:
     @wraps(view)
     def checked(request: HttpRequest, tenant: str, **arguments: Any) -> HttpResponse:
         if not request.user.is_authenticated:
-            target = request.get_full_path() if request.method == "GET" else reverse("portal:ask", args=[tenant])
+            reads = request.method in ("GET", "HEAD")
+            target = request.get_full_path() if reads else reverse("portal:ask", args=[tenant])
             return redirect_to_login(target, "account_login")
         actor = actor_for(request.user, tenant)
         if actor is None:
@@ -63,7 +65,7 @@ def member_page(view: View) -> View:
     return scoped
 
 
-@require_GET
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """To the one place where the visitor belongs, or to a choice of them."""
     user = request.user
@@ -79,7 +81,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/home.html", {"tenants": tenants})
 
 
-@require_GET
+@require_safe
 def theme(request: HttpRequest, tenant: str) -> HttpResponse:
     """The tenant's colour as a stylesheet: for its members, and for those who come to sign up."""
     visiting = signup_tenant(request)
@@ -93,13 +95,13 @@ def theme(request: HttpRequest, tenant: str) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 @member_page
 def ask_page(request: HttpRequest, actor: Actor) -> HttpResponse:
     return render(request, "portal/ask.html", _portal_context(actor))
 
 
-@require_GET
+@require_safe
 @member_page
 def conversation_page(request: HttpRequest, actor: Actor, conversation_id: uuid.UUID) -> HttpResponse:
     conversation = _own(actor, conversation_id)
@@ -137,7 +139,7 @@ def person_for_conversation(request: HttpRequest, actor: Actor, conversation_id:
     return _call_person(request, actor, _own(actor, conversation_id))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @member_page
 def person(request: HttpRequest, actor: Actor) -> HttpResponse:
     """A message to a person without asking the assistant first."""
@@ -150,7 +152,7 @@ def person(request: HttpRequest, actor: Actor) -> HttpResponse:
     return render(request, "portal/person.html", context, status=422 if request.method == "POST" else 200)
 
 
-@require_GET
+@require_safe
 @member_page
 def article(request: HttpRequest, actor: Actor, document_id: uuid.UUID) -> HttpResponse:
     """The article at the quote; `fragment=1` gives its body alone, for the pane beside the answer."""
@@ -164,7 +166,8 @@ def article(request: HttpRequest, actor: Actor, document_id: uuid.UUID) -> HttpR
         "actor": actor,
         "document": document,
         "version": version,
-        "outdated": version.pk != document.current_version_id,
+        "changed": version.pk != document.current_version_id,
+        "successor": successor(document, actor),
         "body": article_html(version.text, version.blocks, start, end),
         "safe_url": document.url if document.url.startswith(("https://", "http://")) else "",
     }
@@ -287,6 +290,7 @@ def _words() -> dict[str, Any]:
         "not_saved": _("That could not be saved. Try again."),
         "article_failed": _("The article could not be loaded. The link opens it in a page of its own."),
         "source": _("Source %(n)s"),
+        "outdated": _("Outdated article"),
         "doubt": str(DOUBT),
         "doubts": {code: str(text) for code, text in DOUBTS.items()},
         "failures": failures(),

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
+from django.utils.functional import lazy
+from django.views.generic import RedirectView
 
 from assistant.views import home
 from config.api import api
 from config.health import live, ready
 from gateway.views import replay_record
 
+icon = lazy(static, str)("icon.svg")  # asked for when there is a manifest of the static files
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home, name="home"),
+    path("favicon.ico", RedirectView.as_view(url=icon), name="favicon"),
     path("health", live, name="health"),
     path("ready", ready, name="ready"),
     path("admin/", admin.site.urls),

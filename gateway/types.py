@@ -74,7 +74,8 @@ class Source:
     """A retrieved passage as the model sees it: `text == version.text[start:end]`.
 
     `marker` is the number that the prompt and the answer cite it by, from 1.
-    `document` and `version` are the ids of the rows, as strings.
+    `document` and `version` are the ids of the rows, as strings. `outdated` is what its article
+    says of itself.
     """
 
     marker: int
@@ -87,6 +88,7 @@ class Source:
     end: int
     score: float = 0.0
     heading: str = ""
+    outdated: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from gateway.types import Call
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def replay_record(request: HttpRequest, audit_id: UUID) -> HttpResponse:
     """Asks once, naming the models and the most that each can cost; then runs, and shows the record
     of the replay beside the original. For admins of the record's tenant; to others it is not there."""

@@ -45,7 +45,14 @@ class DocumentAdmin(TenantScopedAdmin):
     """To look at, and to index again; nothing here changes a text."""
 
     list_display = ("title", "state", "why", "passage_count", "visibility", "source", "updated_at")
-    list_filter = (TenantFilter, "state", "visibility", "error_code", ("source", admin.RelatedOnlyFieldListFilter))
+    list_filter = (
+        TenantFilter,
+        "state",
+        "visibility",
+        "outdated",
+        "error_code",
+        ("source", admin.RelatedOnlyFieldListFilter),
+    )
     list_select_related = ("source",)
     search_fields = ("title", "external_id", "url", "error_hint")
     search_help_text = _("Searches titles, names at the source, addresses and reasons of failure.")

@@ -20,6 +20,7 @@ from knowledge.models import LEASE, Document, DocumentVersion, Passage, Source, 
 from knowledge.retrieval.keyword import CONFIGURATION, COUNT_TERMS, WEIGHTS
 from knowledge.retrieval.language import spaced
 from knowledge.splitter import split
+from knowledge.standing import standing
 from knowledge.types import Chunk, ConvertedDocument
 
 logger = logging.getLogger(__name__)
@@ -202,6 +203,8 @@ def swap(document: Document, prepared: Prepared, vectors: dict[str, str]) -> Doc
         document.url = (metadata.get("url") or document.url)[:1000]
         if metadata.get("visibility") in Visibility.values:
             document.visibility = metadata["visibility"]
+        stands = standing(converted)
+        document.outdated, document.superseded_by = stands.outdated, stands.successor
         _insert_passages(document, version, chunks, vectors)
         document.current_version, document.state, document.lease_until = version, State.INDEXED, None
         document.save()

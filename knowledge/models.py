@@ -59,7 +59,8 @@ class DocumentManager(TenantManager.from_queryset(DocumentQuerySet)):  # type: i
 
 class Document(TenantModel):
     """One article or file. `external_id` is its identity at its source. `embedding` is the mean of its
-    passages', `title_embedding` its title's alone; the ranker uses both."""
+    passages', `title_embedding` its title's alone; the ranker uses both. `outdated` and `superseded_by`
+    are what the article says of itself (`knowledge.standing`)."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="documents")
@@ -67,6 +68,8 @@ class Document(TenantModel):
     title = models.CharField(max_length=500)
     url = models.CharField(max_length=1000, blank=True)
     visibility = models.CharField(max_length=10, choices=Visibility, default=Visibility.PUBLIC)
+    outdated = models.BooleanField(default=False)
+    superseded_by = models.CharField(max_length=600, blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     error_code = models.CharField(max_length=50, blank=True)
     error_hint = models.CharField(max_length=500, blank=True)

@@ -37,7 +37,7 @@ class Block:
 class ConvertedDocument:
     """Plain readable text and where its blocks lie. Blocks are in order, do not overlap, and
     are separated by white space alone. `metadata` is what the file says of itself (front matter,
-    meta tags): `title`, `url`, `visibility`, `updated`, each optional."""
+    meta tags): `title`, `url`, `visibility`, `updated`, `status`, `superseded_by`, each optional."""
 
     text: str
     blocks: tuple[Block, ...]
@@ -77,3 +77,4 @@ class Hit:
     page: int | None
     score: float
     scores: dict[str, float] = field(default_factory=dict)
+    outdated: bool = False  # its article says so

@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Membership, Role, Tenant
 from accounts.permissions import Actor
@@ -44,7 +44,7 @@ def agent_page(view: View) -> View:
     return checked
 
 
-@require_GET
+@require_safe
 @agent_page
 def desk(request: HttpRequest, actor: Actor) -> HttpResponse:
     """The queue; `fragment=1` gives its list alone, for pages that are open."""
@@ -52,7 +52,7 @@ def desk(request: HttpRequest, actor: Actor) -> HttpResponse:
     return render(request, "tickets/_queue_list.html" if request.GET.get("fragment") else "tickets/desk.html", context)
 
 
-@require_GET
+@require_safe
 @agent_page
 def ticket_page(request: HttpRequest, actor: Actor, number: int) -> HttpResponse:
     ticket = _ticket(actor, number)
@@ -76,7 +76,7 @@ def ticket_page(request: HttpRequest, actor: Actor, number: int) -> HttpResponse
     return render(request, "tickets/ticket.html", context)
 
 
-@require_GET
+@require_safe
 @agent_page
 def news(request: HttpRequest, actor: Actor, number: int) -> HttpResponse:
     """What came after message `after`, and the draft if its key is not `draft`: for an open page,

@@ -30,6 +30,7 @@ from gateway.types import Caller, Classification, Task
 from gateway.uncancelled import to_the_end
 from tickets import actions, thread
 from tickets.errors import NotAllowed
+from tickets.letters import as_letter
 from tickets.models import Draft, DraftState, Kind, Ticket, TicketMessage
 
 LEASE = timedelta(minutes=5)  # longer than a call to a model may take with its retries
@@ -47,6 +48,7 @@ class Lease:
     draft_id: str
     attempt: int
     request: Request
+    customer: str = ""  # by name, as the letter greets them
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def take(draft_id: str, asker: Actor | None = None) -> Lease | None:
         return None
     draft.state, draft.attempts, draft.lease_until = DraftState.WRITING, draft.attempts + 1, timezone.now() + LEASE
     draft.save(update_fields=["state", "attempts", "lease_until"])
-    return Lease(str(draft.pk), draft.attempts, _request(draft.ticket, asker))
+    return Lease(str(draft.pk), draft.attempts, _request(draft.ticket, asker), draft.ticket.requester.name)
 
 
 def begin(ticket: Ticket, *, actor: Actor) -> Lease | Elsewhere:
@@ -132,11 +134,14 @@ def finish(lease: Lease, outcome: Outcome) -> dict[str, Any]:
     outcome.mark("total")
     ends = {"answered": DraftState.READY, "abstained": DraftState.EMPTY}
     state = ends.get(outcome.status, DraftState.FAILED)
-    result = {**outcome.as_json(), "draft": lease.draft_id}
+    text = ""
+    if state == DraftState.READY:
+        text = as_letter(outcome, to=lease.customer, sender=lease.request.tenant_name)
+    result = {**outcome.as_json(), "answer": text or outcome.text, "draft": lease.draft_id}
     saved = _held(lease).update(
         state=state,
         reason=outcome.reason[:60],
-        text=outcome.text if state == DraftState.READY else "",
+        text=text,
         answer=result,
         audit_id=result["audit_id"],
         lease_until=None,

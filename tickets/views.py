@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.models import Tenant
 from accounts.permissions import Actor
@@ -22,7 +22,7 @@ from tickets.presenting import STATES_FOR_CUSTOMERS, entries, released, words
 LENGTH = 200  # requests shown at once
 
 
-@require_GET
+@require_safe
 @member_page
 def mine(request: HttpRequest, actor: Actor) -> HttpResponse:
     own = Ticket.objects.filter(requester_id=actor.user_id)[:LENGTH]
@@ -30,7 +30,7 @@ def mine(request: HttpRequest, actor: Actor) -> HttpResponse:
     return render(request, "tickets/mine.html", _frame(actor) | {"tickets": shown})
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @member_page
 def own_ticket(request: HttpRequest, actor: Actor, number: int) -> HttpResponse:
     """One request; a POST adds `text` to it. A text that cannot be taken is given back."""

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from accounts.tenancy import in_tenant
-from assistant.events import Citation, Delta, Event, Progress, Retract, Sources
+from assistant.events import Event, Progress, Retract, Sources
 from assistant.pipeline import abstain, grounding, leak, prompt
-from assistant.pipeline.citations import CitationParser, Mark, Piece, Text
+from assistant.pipeline.citations import CitationParser, Piece, Text
 from assistant.pipeline.guard import guard
+from assistant.pipeline.numbering import Numbering, numbered
 from assistant.pipeline.rewrite import standalone
 from gateway import client
 from gateway.types import (
@@ -70,7 +71,9 @@ class Outcome:
 
     @property
     def citations(self) -> list[grounding.CitedQuote]:
-        return list(dict.fromkeys(quote for sentence in self.sentences for quote in sentence.quotes))
+        """Each quoted place once, also where the passages that it was found in overlap."""
+        quotes = [quote for sentence in self.sentences for quote in sentence.quotes]
+        return list({(each.marker, each.start, each.end): each for each in reversed(quotes)}.values())[::-1]
 
     @property
     def text(self) -> str:
@@ -116,7 +119,7 @@ async def compose(request: Request, outcome: Outcome) -> AsyncGenerator[Event, N
     guarded = guard(request.question)
     outcome.question = guarded.text
     yield Progress("searching", {})
-    query = standalone(guarded.text, request.history)
+    query = await standalone(guarded.text, request.history, lambda texts: _embedded(texts, request.caller))
     hits = await _search(query, request, outcome)
     outcome.nearest = hits
     outcome.reason = abstain.too_weak(query, hits)
@@ -132,7 +135,7 @@ async def compose(request: Request, outcome: Outcome) -> AsyncGenerator[Event, N
 
 async def _search(query: str, request: Request, outcome: Outcome) -> list[Hit]:
     caller = request.caller
-    vectors = await client.embed(EmbeddingCall(caller=caller, texts=(query,), kind="query"))
+    vectors = await _embedded((query,), caller)
     outcome.mark("embedded")
     hits = await in_tenant(
         caller.tenant_id,
@@ -145,6 +148,10 @@ async def _search(query: str, request: Request, outcome: Outcome) -> list[Hit]:
     )
     outcome.mark("retrieved")
     return hits
+
+
+async def _embedded(texts: tuple[str, ...], caller: Caller) -> Sequence[Sequence[float]]:
+    return await client.embed(EmbeddingCall(caller=caller, texts=texts, kind="query"))
 
 
 async def _generate(
@@ -166,13 +173,14 @@ async def _generate(
         prompt_version=prompt.VERSION,
     )
     known = frozenset(source.marker for source in outcome.sources)
-    parser, watch = CitationParser(known), leak.LeakWatch(built.token)
+    parser, watch, shown_as = CitationParser(known), leak.LeakWatch(built.token), Numbering(outcome.sources)
     async with client.stream(call) as stream:
         outcome.trace = stream.trace
         try:
             async for event in stream:
                 if isinstance(event, Retracted):
                     parser, watch, outcome.pieces = CitationParser(known), leak.LeakWatch(built.token), []
+                    shown_as = Numbering(outcome.sources)
                     yield Retract(event.code)
                 elif isinstance(event, TextDelta):
                     shown = watch.feed(event.text)
@@ -183,13 +191,16 @@ async def _generate(
                     for piece in parser.feed(shown):
                         outcome.mark("first_delta")
                         outcome.pieces.append(piece)
-                        yield _event(piece)
+                        for told in shown_as.events(piece):
+                            yield told
             for piece in [*parser.feed(watch.end()), *parser.end()]:
                 outcome.pieces.append(piece)
-                yield _event(piece)
+                for told in shown_as.events(piece):
+                    yield told
         finally:
             _conclude(outcome)
             stream.judge(_verdict(outcome, injection_score, parser.dropped))
+            outcome.sentences = numbered(outcome.sentences, outcome.sources)
 
 
 def _conclude(outcome: Outcome) -> None:
@@ -225,10 +236,6 @@ def _verdict(outcome: Outcome, injection_score: float, dropped: list[int]) -> Ve
     return Verdict(name, detail)
 
 
-def _event(piece: Piece) -> Event:
-    return Citation(piece.marker) if isinstance(piece, Mark) else Delta(piece.text)
-
-
 def _source(number: int, hit: Hit) -> Source:
     return Source(
         marker=number,
@@ -241,12 +248,13 @@ def _source(number: int, hit: Hit) -> Source:
         end=hit.end,
         score=hit.score,
         heading=" › ".join(hit.heading_path),
+        outdated=hit.outdated,
     )
 
 
 def _public(source: Source) -> dict[str, Any]:
     return {
-        "marker": source.marker,
+        "source": source.marker,
         "document": source.document,
         "version": source.version,
         "title": source.title,
@@ -255,4 +263,5 @@ def _public(source: Source) -> dict[str, Any]:
         "end": source.end,
         "quote": source.text[:300],
         "heading": source.heading,
+        "outdated": source.outdated,
     }

@@ -3,7 +3,8 @@
 A quote is located to the character: the unit of a cited source that supports the sentence best,
 by the share of the sentence's content words that it holds. A sentence is supported when that share
 is high enough and no number of the sentence is missing from the source. A sentence without a marker
-is given that of the source that clearly holds it.
+is given that of the source that clearly holds it. What a table's columns are called is no claim: it
+is neither cited nor doubted where the source of the rows below has those words.
 
 Does not catch: a sentence made of a source's words that says the opposite without a negation word,
 and support that is spread over more than one source's sentence with other words.
@@ -24,6 +25,8 @@ from gateway.words import content_words
 SUPPORTED = 0.5
 ATTRIBUTED = 0.7  # a sentence that cites nothing must be closer to its source than one that does
 NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+RULE = re.compile(r"[\s|:+-]+")  # between a table's head and its rows
+Part = tuple[str, str, tuple[int, ...]]  # white space before, text, markers
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class CitedQuote:
             "start": self.start,
             "end": self.end,
             "quote": self.quote,
+            "outdated": source.outdated,
         }
 
 
@@ -73,8 +77,8 @@ class Sentence:
         }
 
 
-def sentences(pieces: Sequence[Piece]) -> list[tuple[str, str, tuple[int, ...]]]:
-    """(white space before, text, markers) of each sentence. A marker belongs to the sentence before
+def sentences(pieces: Sequence[Piece]) -> list[Part]:
+    """The parts of an answer. A marker belongs to the sentence before
     it, also where it stands after the full stop."""
     text, marks = "", []
     for piece in pieces:
@@ -83,7 +87,7 @@ def sentences(pieces: Sequence[Piece]) -> list[tuple[str, str, tuple[int, ...]]]
         else:
             text += piece.text
     spans = list(sentence_spans(text))
-    found: list[tuple[str, str, tuple[int, ...]]] = []
+    found: list[Part] = []
     position = 0
     for index, (start, end) in enumerate(spans):
         following = spans[index + 1][0] if index + 1 < len(spans) else len(text) + 1
@@ -101,8 +105,12 @@ def _gap(space: str) -> str:
 def check(pieces: Sequence[Piece], sources: Sequence[Source]) -> list[Sentence]:
     """The sentences of an answer with their support."""
     by_marker = {source.marker: source for source in sources}
-    checked = []
-    for lead, text, markers in sentences(pieces):
+    checked: list[Sentence] = []
+    parts = sentences(pieces)
+    for index, (lead, text, markers) in enumerate(parts):
+        if _heads_table(parts, index, by_marker):
+            checked.append(Sentence(text, (), supported=True, score=1.0, lead=lead))
+            continue
         markers = markers or _attributed(text, sources)
         quotes = [(quote, score) for m in markers if (found := locate(text, by_marker[m])) for quote, score in [found]]
         score = max((score for _, score in quotes), default=0.0)
@@ -111,6 +119,19 @@ def check(pieces: Sequence[Piece], sources: Sequence[Source]) -> list[Sentence]:
         kept = tuple(quote for quote, each in quotes if each >= SUPPORTED or each == score)
         checked.append(Sentence(text, markers, not reason, score, reason, kept, lead))
     return checked
+
+
+def _heads_table(parts: Sequence[Part], index: int, by_marker: dict[int, Source]) -> bool:
+    """Whether it is the uncited first row above cited ones, in words that their source has."""
+    _, text, markers = parts[index]
+    if markers or "|" not in text or (index and "|" in parts[index - 1][1]):
+        return False
+    below = next((part for part in parts[index + 1 :] if not RULE.fullmatch(part[1])), ("", "", ()))
+    if "|" not in below[1]:
+        return False
+    named = content_words(text)
+    held = frozenset().union(*(content_words(by_marker[marker].text) for marker in below[2]))
+    return bool(held) and len(named & held) >= ATTRIBUTED * len(named)
 
 
 def _attributed(sentence: str, sources: Sequence[Source]) -> tuple[int, ...]:

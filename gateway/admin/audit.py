@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
@@ -11,7 +11,9 @@ from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from accounts.admin_site import TenantFilter, TenantScopedAdmin
@@ -20,7 +22,7 @@ from accounts.tenancy import current_tenants
 from gateway.audit import erasure, retention
 from gateway.audit.keys import Unreadable
 from gateway.audit.story import tell
-from gateway.audit.texts import who
+from gateway.audit.texts import asked, who
 from gateway.audit.verify import end_fault
 from gateway.models import AuditContent, AuditPolicy, AuditRecord, AuditSubject
 
@@ -31,8 +33,8 @@ SEARCHED = 2_000
 class AuditRecordAdmin(TenantScopedAdmin):
     """A list with its totals, and each record as a story. Nothing here can be changed."""
 
-    list_display = ("sequence", "at", "who", "kind", "purpose", "model", "verdict", "finish_reason", "shown_cost")
-    list_display_links = ("sequence", "at")
+    list_display = ("sequence", "when", "who", "question", "purpose", "model", "verdict", "shown_cost")
+    list_display_links = ("sequence", "when")
     list_filter = (
         TenantFilter,
         "kind",
@@ -44,7 +46,7 @@ class AuditRecordAdmin(TenantScopedAdmin):
         "error_code",
         ("actor__user", admin.RelatedOnlyFieldListFilter),
     )
-    list_select_related = ("actor__user",)
+    list_select_related = ("actor__user", "content", "subject")
     search_fields = ("conversation_id",)
     search_help_text = _(
         "Searches questions, prompts, sources and answers of the newest %(count)d records that the filters leave."
@@ -57,9 +59,21 @@ class AuditRecordAdmin(TenantScopedAdmin):
     paginator = Paginator
     change_list_template = "admin/gateway/auditrecord/change_list.html"
 
+    class Media:
+        css: ClassVar = {"all": ["gateway/audit.css"]}
+
+    @admin.display(description=_("time"), ordering="at")
+    def when(self, record: AuditRecord) -> str:
+        """Short, so that all columns fit on a laptop's screen; the story has the seconds."""
+        return date_format(localtime(record.at), "Y-m-d H:i")
+
     @admin.display(description=_("asked by"), ordering="actor__user")
     def who(self, record: AuditRecord) -> str:
         return who(record)
+
+    @admin.display(description=_("question"))
+    def question(self, record: AuditRecord) -> str:
+        return asked(record) or f"({record.get_kind_display()})"
 
     @admin.display(description=_("cost"), ordering="cost")
     def shown_cost(self, record: AuditRecord) -> str:

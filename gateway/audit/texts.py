@@ -10,6 +10,8 @@ from gateway.audit.ledger import Ledger
 from gateway.models import AuditContent, AuditRecord, AuditSubject
 from gateway.types import JSON
 
+QUESTION_WORDS, QUESTION_LENGTH = 12, 80
+
 
 def who(record: AuditRecord) -> str:
     """Who asked, by the name that their account has now."""
@@ -25,6 +27,19 @@ def who(record: AuditRecord) -> str:
     if person is None:
         return str(_("erased")) if record.actor_id else "-"
     return str(_("an account that is gone") if person.user_id else _("nobody signed in"))
+
+
+def asked(record: AuditRecord) -> str:
+    """The first words of the question; nothing where there is none, or it is gone."""
+    stored: AuditContent | None = getattr(record, "content", None)  # a missing one raises an AttributeError
+    if stored is None:
+        return ""
+    try:
+        words = str(stored.data["question"]).split()
+    except Unreadable:
+        return ""
+    first = " ".join(words[:QUESTION_WORDS])[:QUESTION_LENGTH]
+    return first if len(first) == len(" ".join(words)) else f"{first}…"
 
 
 def text_of(record: AuditRecord, ledger: Ledger) -> tuple[str, JSON]:

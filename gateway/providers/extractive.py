@@ -54,8 +54,9 @@ class ExtractiveProvider:
         chosen = await self._choose(call.question, call.sources)
         written = 0
         previous: Unit | None = None
-        for unit in chosen:
-            text = f"{_space(previous, unit)}{unit.text} [{unit.source.marker}]"
+        for unit, following in zip_longest(chosen, chosen[1:]):
+            mark = "" if unit.heads(following) else f" [{unit.source.marker}]"
+            text = f"{_space(previous, unit)}{unit.text}{mark}"
             written += len(text)
             previous = unit
             yield TextDelta(text)

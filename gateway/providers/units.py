@@ -52,6 +52,10 @@ class Unit:
     def is_row(self) -> bool:
         return "|" in self.text
 
+    def heads(self, following: Unit | None) -> bool:
+        """Whether it names the columns of the row that follows it, and so says nothing to cite."""
+        return following is not None and self.is_row and following.header == self.text
+
     @property
     def in_full(self) -> str:
         """What it says, with what its columns are called and the headings that it stands under."""

@@ -20,6 +20,9 @@ _KEYS = {
     "permalink": "url",
     "visibility": "visibility",
     "audience": "visibility",
+    "status": "status",
+    "superseded_by": "superseded_by",
+    "replaced_by": "superseded_by",
     "updated": "updated",
     "last_updated": "updated",
     "last_modified": "updated",
@@ -30,9 +33,9 @@ _KEYS = {
 
 
 def split_front_matter(text: str) -> tuple[dict[str, str], str]:
-    """What the front matter says of `title`, `url`, `visibility` and `updated` (ISO 8601), and the
-    text after it. Front matter that is not YAML is read line by line: an unquoted colon in a title
-    is the usual cause, and the visibility beside it must not get lost."""
+    """What the front matter says of `title`, `url`, `visibility`, `updated` (ISO 8601), `status` and
+    `superseded_by`, and the text after it. Front matter that is not YAML is read line by line: an
+    unquoted colon in a title is the usual cause, and the visibility beside it must not get lost."""
     match = _FENCED.match(text[: MAX_FRONT_MATTER + 8])
     if not match:
         return {}, text

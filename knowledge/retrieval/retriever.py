@@ -8,6 +8,8 @@ sure a search was: on real support questions fusion by rank falls below dense se
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -23,6 +25,8 @@ from knowledge.types import Hit
 Stage = Literal["dense", "keyword", "hybrid", "ranked"]
 
 CANDIDATES = 100
+AHEAD = 0.02  # of the best current passage, where an outdated article is what was asked for
+NUMBERED = re.compile(r"\w*\d\w*")
 
 SEARCH = f"""
 WITH asked AS MATERIALIZED (
@@ -59,7 +63,7 @@ SELECT p.id, p.document_id::text, p.version_id::text, d.title, d.url, p.visibili
        -(p.weights <#> question.weights) AS keyword,
        1 - (coalesce(d.embedding, p.embedding) <=> %(vector)s::halfvec) AS document,
        coalesce(1 - (d.title_embedding <=> %(vector)s::halfvec), {UNTITLED}) AS title,
-       (SELECT count(*) FROM asked) AS terms, question.most
+       (SELECT count(*) FROM asked) AS terms, question.most, d.outdated
 FROM candidate JOIN knowledge_passage p USING (id) JOIN knowledge_document d ON d.id = p.document_id, question
 """
 
@@ -79,7 +83,8 @@ def retrieve(
     Call within `tenant_scope`. Visibility is filtered in the searches themselves, never after.
     """
     found = search(question, vector, tenant_id=tenant_id, visibilities=visibilities, candidates=candidates)
-    return ordered(found, stage)[:limit]
+    best = ordered(found, stage)
+    return (current(question, best) if stage == "ranked" else best)[:limit]
 
 
 def search(
@@ -119,6 +124,18 @@ def ordered(found: Sequence[Hit], stage: Stage) -> list[Hit]:
     return sorted(kept, key=lambda hit: (-hit.score, hit.passage_id))
 
 
+def current(question: str, hits: Sequence[Hit]) -> list[Hit]:
+    """Without the passages of outdated articles, unless the question is for just them: none of a
+    current article comes near, or it names the year or version that stands in the title."""
+    best = max((hit.score for hit in hits if not hit.outdated), default=-math.inf)
+    named = frozenset(NUMBERED.findall(question.lower()))
+    return [
+        hit
+        for hit in hits
+        if not hit.outdated or hit.score > best + AHEAD or named.intersection(NUMBERED.findall(hit.title.lower()))
+    ]
+
+
 def _hit(row: tuple[Any, ...], asked: Question) -> Hit:
     dense, keyword, document, title = map(float, row[11:15])
     signs = {
@@ -143,4 +160,5 @@ def _hit(row: tuple[Any, ...], asked: Question) -> Hit:
         page=row[10],
         score=order,
         scores={**signs, "keyword": keyword, "hybrid": hybrid(asked, dense, keyword), "ranked": order},
+        outdated=row[17],
     )

@@ -26,16 +26,21 @@ function articleHref(base, citation) {
   return `${base}articles/${encodeURIComponent(citation.document)}/?${place}#quote`;
 }
 
+const articleOf = ({ document, version }) => `${document} ${version}`;
+
 const wordsOf = (text) => new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []);
 
-// Of the quotes with this marker the one that shares most words with the sentence.
+// Of the quotes with this marker the one that is most like the sentence: the largest share of the
+// words of both stands in both.
 function quoteFor(text, marker, citations) {
   const wanted = wordsOf(text);
   let best = null;
   let most = -1;
   for (const citation of citations.filter((each) => each.marker === marker)) {
-    const shared = [...wordsOf(citation.quote)].filter((word) => wanted.has(word)).length;
-    if (shared > most) [best, most] = [citation, shared];
+    const quoted = wordsOf(citation.quote);
+    const shared = [...quoted].filter((word) => wanted.has(word)).length;
+    const likeness = shared / Math.max(wanted.size + quoted.size - shared, 1);
+    if (likeness > most) [best, most] = [citation, likeness];
   }
   return best;
 }
@@ -110,13 +115,17 @@ export class Turn {
     });
   }
 
-  citation(marker) {
-    const source = this.provisional.find((each) => each.marker === marker);
+  citation({ marker, source: passage }) {
+    const source = this.provisional.find((each) => each.source === passage);
     const paragraph = this.prose.lastElementChild;
     if (!source || !paragraph) return;
     // A mark stands against its sentence, as it will in the final text.
     if (paragraph.lastChild?.nodeType === Node.TEXT_NODE) paragraph.lastChild.data = paragraph.lastChild.data.trimEnd();
-    paragraph.append(markFor(this.base, source));
+    paragraph.append(markFor(this.base, { ...source, marker }));
+    const card = this.element.querySelector(`.source[data-article="${CSS.escape(articleOf(source))}"]`);
+    if (!card) return;
+    card.dataset.marker = marker;
+    card.querySelector(".number").textContent = marker;
   }
 
   retract() {
@@ -125,7 +134,7 @@ export class Turn {
 
   sources(list) {
     this.provisional = list;
-    this.#cards(list, false);
+    this.#cards(list);
   }
 
   final(answer) {
@@ -138,7 +147,7 @@ export class Turn {
       }
       this.prose.lastElementChild.append(sentenceFor(this.base, sentence, citations), " ");
     }
-    this.#cards(citations, true);
+    this.#cards(citations);
     const answered = answer.status === "answered";
     const degraded = Boolean(answer.degraded);
     this.#show(".when-extractive", answer.provider === "extractive" && answered && !degraded);
@@ -171,20 +180,25 @@ export class Turn {
     this.element.querySelector(selector).hidden = !shown;
   }
 
-  #cards(citations, withQuotes) {
+  // One card for each article: while an answer is written of those that were found, in the end of
+  // those that are cited, with the quotes and in the order of their numbers.
+  #cards(citations) {
     const aside = this.element.querySelector(".sources");
     const cards = new Map();
     for (const citation of [...citations].sort((a, b) => a.marker - b.marker)) {
       const href = articleHref(this.base, citation);
-      if (!cards.has(citation.marker)) {
+      const article = articleOf(citation);
+      if (!cards.has(article)) {
         const card = make("li", "source");
-        card.dataset.marker = citation.marker;
+        card.dataset.article = article;
         const title = link("source-title to-article", href, "");
-        title.append(make("span", "number", String(citation.marker)), citation.title);
+        title.append(make("span", "number", String(citation.marker ?? "")), citation.title);
+        if (citation.marker) card.dataset.marker = citation.marker;
         card.append(title);
-        cards.set(citation.marker, card);
+        if (citation.outdated) card.append(make("span", "badge outdated", words.outdated));
+        cards.set(article, card);
       }
-      if (withQuotes) cards.get(citation.marker).append(link("quote to-article", href, citation.quote));
+      if (citation.marker) cards.get(article).append(link("quote to-article", href, citation.quote));
     }
     aside.querySelector("ol").replaceChildren(...cards.values());
     aside.hidden = cards.size === 0;

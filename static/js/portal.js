@@ -98,7 +98,7 @@ const handlers = {
     said += event.text;
     speak(said, false);
   },
-  citation: (event, turn) => turn.citation(event.marker),
+  citation: (event, turn) => turn.citation(event),
   retract(event, turn) {
     turn.retract();
     turn.doing = words.restarting;

@@ -51,3 +51,28 @@ def test_a_forgotten_marker_is_not_given_to_a_wrong_number() -> None:
 def test_an_invention_under_a_citation_is_doubted() -> None:
     (sentence,) = checked("Customers in Spain receive gold membership immediately [1].")
     assert (sentence.supported, sentence.reason) == (False, "weak_support")
+
+
+TABLE = "Plan | Lamps in one room\nFree | 2\nStudio | 40"
+
+
+def checked_table(answer: str) -> list[Sentence]:
+    source = Source(1, TABLE, "d", "v", "Plans", "", 0, len(TABLE))
+    parser = CitationParser(frozenset({1}))
+    return check(parser.feed(answer) + parser.end(), [source])
+
+
+def test_what_a_tables_columns_are_called_is_neither_cited_nor_doubted() -> None:
+    head, row = checked_table("Plan | Lamps in one room\nStudio | 40 [1]")
+    assert (head.markers, head.quotes, head.supported) == ((), (), True)
+    assert [quote.quote for quote in row.quotes] == ["Studio | 40"]
+
+
+def test_columns_that_no_source_names_are_doubted() -> None:
+    head, _row = checked_table("Customer | Moonlight bonus payments\nStudio | 40 [1]")
+    assert (head.supported, head.reason) == (False, "no_citation")
+
+
+def test_a_row_without_a_citation_below_the_first_is_doubted() -> None:
+    _head, _row, invented = checked_table("Plan | Lamps in one room\nStudio | 40 [1]\nGiant | 900")
+    assert (invented.supported, invented.reason) == (False, "no_citation")

@@ -114,6 +114,8 @@ async def test_talking_to_a_person_gives_a_numbered_request(cast: Cast, known: N
     await page.click("#person-form button")
     await expect(page.locator(".messages")).to_contain_text("A person will answer you")
     await expect(page.locator(".with-person")).to_contain_text("request #1")
+    await expect(page.locator(".with-person")).to_contain_text("Waits for our answer")
+    await expect(page.get_by_role("button", name="Talk to a person")).to_have_count(0)
     await page.click(".with-person a")
     await expect(page.locator("h1")).to_contain_text(QUESTION)
     await expect(page.locator(".entry.assistant")).to_contain_text("30 days")
@@ -148,3 +150,43 @@ async def test_rows_quoted_from_a_table_are_shown_as_one(cast: Cast, priced: Non
     await page.reload()
     reloaded = await page.locator(".turn .prose").inner_html()
     assert "".join(reloaded.split()) == "".join(written.split())
+
+
+async def test_each_mark_of_a_table_opens_its_own_row(cast: Cast, priced: None, sign_in: SignIn) -> None:
+    page = await sign_in("alice", "/t/acme/")
+    await asked(page, "How many lamps are in the Studio plan?")
+    assert await page.locator(".turn .row").first.locator(".mark").count() == 0
+    for row in await page.locator(".turn .row:has(.mark)").all():
+        await row.locator(".mark").click()
+        await expect(page.locator("#pane mark")).to_have_text(await row.locator(".cell").all_inner_texts())
+
+
+@pytest.fixture
+def several(learn: Callable[..., None]) -> None:
+    lamps = (
+        "You can return a lamp within 30 days of delivery.\n\n## Money\n\nThe money for a lamp comes back in 5 days."
+    )
+    learn(("Weather", "Lamps like it dry."), ("Returning a lamp", lamps), ("Delivery", "Lamps come back by parcel."))
+
+
+async def test_an_article_has_one_number_and_one_card(cast: Cast, several: None, sign_in: SignIn) -> None:
+    page = await sign_in("alice", "/t/acme/")
+    await asked(page, "When does the money for a lamp come back?")
+    numbers = await page.locator(".turn .prose .mark").all_inner_texts()
+    cards = await page.locator(".turn .source .number").all_inner_texts()
+    assert list(dict.fromkeys(numbers)) == cards == [str(n) for n in range(1, len(cards) + 1)]
+    titles = await page.locator(".turn .source-title").all_inner_texts()
+    assert len(set(titles)) == len(titles)
+
+
+@pytest.fixture
+def outdated(learn: Callable[..., None]) -> None:
+    learn(("Returning a lamp in 2025", "**Outdated.** Kept for proof.\n\nA lamp could be returned within 14 days."))
+
+
+async def test_a_card_says_that_its_article_is_outdated(cast: Cast, outdated: None, sign_in: SignIn) -> None:
+    page = await sign_in("alice", "/t/acme/")
+    await asked(page, "How long could a lamp be returned in 2025?")
+    await expect(page.locator(".source").first).to_contain_text("Outdated article")
+    await page.reload()
+    await expect(page.locator(".source").first).to_contain_text("Outdated article")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import ApiKey, User
 from accounts.tenancy import tenant_scope
 from gateway.admin import AuditRecordAdmin
+from gateway.audit.erasure import erase
 from gateway.audit.story import waterfall
 from gateway.models import AuditRecord, Budget
 from tests.conftest import Cast, TestDatabase
@@ -34,6 +38,30 @@ def test_an_admin_reads_one_record_as_a_story(cast: Cast, sign_in: SignIn) -> No
     ):
         assert expected in text
     assert str(first.pk) in text, "the predecessor is linked"
+
+
+def test_the_list_says_what_was_asked_in_as_many_queries_for_a_page_as_for_a_row(
+    cast: Cast, sign_in: SignIn, django_assert_max_num_queries: Any
+) -> None:
+    client = sign_in("ada")
+    write(cast)
+    with CaptureQueriesContext(connection) as one:
+        assert "How do I reset?" in client.get(LIST).content.decode()
+    write(cast, 20, question="Where is my lamp? " * 30)
+    with django_assert_max_num_queries(len(one)):
+        page = client.get(LIST).content.decode()
+    assert page.count("Where is my lamp? Where is my lamp? Where is my lamp?") == 20
+    assert "Where is my lamp? " * 4 not in page, "the first words are enough"
+
+
+@pytest.mark.threat("A4")
+def test_the_list_says_nothing_of_what_an_erased_person_asked(cast: Cast, sign_in: SignIn) -> None:
+    write(cast)
+    with tenant_scope(cast.acme.pk):
+        erase(cast.acme.pk, cast.alice.pk, by=cast.ada.pk)
+    page = sign_in("ada").get(LIST).content.decode()
+    assert "How do I reset?" not in page
+    assert "(completion)" in page
 
 
 @pytest.mark.threat("O3")

@@ -26,14 +26,18 @@ from gateway.types import Call, Caller, Classification, EmbeddingCall, FinishRea
 from tests.conftest import Cast, TestDatabase
 from tests.gateway.conftest import Tamper
 
+QUESTION = "How do I reset?"
 
-def write(cast: Cast, count: int = 1, *, tenant: str = "acme", text: str = "Press reset.") -> list[AuditRecord]:
+
+def write(
+    cast: Cast, count: int = 1, *, tenant: str = "acme", text: str = "Press reset.", question: str = QUESTION
+) -> list[AuditRecord]:
     """Records of finished answers, one transaction each."""
     written = []
     for _ in range(count):
         caller = Caller(tenant_id=getattr(cast, tenant).pk, user_id=cast.alice.pk, user_label="Alice")
         source = Source(1, "Press reset to reset.", "doc", "v1", "Reset", "/reset", 0, 21, score=0.9)
-        call = Call(caller, (Message("user", "How do I reset?"),), sources=(source,), question="How do I reset?")
+        call = Call(caller, (Message("user", question),), sources=(source,), question=question)
         trace = Trace(provider="test", model="m", text=text, reason=FinishReason.STOP, verdict=Verdict("supported"))
         trace.attempts.append({"provider": "test", "ms": 1.0})
         with tenant_scope(caller.tenant_id):
