@@ -7,6 +7,7 @@ GatewayError
 ├── UnknownModel          unknown_model          no such profile
 ├── NoCandidate           no_candidate           nothing is configured that may take this call
 ├── Unsupported           unsupported            the model cannot do what is asked, by its profile
+├── RedactionFailed       redaction_failed       personal data could not be looked for, so nothing was sent
 └── ProviderError
     ├── ConnectionFailed      connection_failed      retryable: nothing was reached
     ├── ProviderTimeout       provider_timeout       `phase` connect (retryable), first_token, stall or total
@@ -73,6 +74,12 @@ class NoCandidate(GatewayError):
 class Unsupported(GatewayError):
     code = "unsupported"
     fallback = True
+
+
+class RedactionFailed(GatewayError):
+    """Not left to another candidate: what cannot be read through is a fault to be seen."""
+
+    code = "redaction_failed"
 
 
 class ProviderError(GatewayError):

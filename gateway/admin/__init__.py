@@ -1,10 +1,12 @@
-"""The audit log and the circuits, to read, and the budgets, to set. Django looks here for what the admin shows."""
+"""The audit log and the circuits, to read, and the budgets and redaction policies, to set. Django
+looks here for what the admin shows."""
 
 from __future__ import annotations
 
 from gateway.admin.audit import AuditPolicyAdmin, AuditRecordAdmin, AuditSubjectAdmin
 from gateway.admin.budgets import AlertWebhookAdmin, BudgetAdmin
 from gateway.admin.circuits import CircuitAdmin
+from gateway.admin.redaction import RedactionPolicyAdmin
 
 __all__ = [
     "AlertWebhookAdmin",
@@ -13,4 +15,5 @@ __all__ = [
     "AuditSubjectAdmin",
     "BudgetAdmin",
     "CircuitAdmin",
+    "RedactionPolicyAdmin",
 ]

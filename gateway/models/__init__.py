@@ -4,6 +4,7 @@ circuits of the models are nobody's."""
 from gateway.models.alerts import AlertDelivery, AlertWebhook, BudgetAlert, DeliveryState, Threshold, new_salt
 from gateway.models.audit import AuditContent, AuditHead, AuditPolicy, AuditRecord, AuditSubject
 from gateway.models.circuits import Circuit
+from gateway.models.clearances import RedactionPolicy
 from gateway.models.money import Budget, BudgetUse, Period, Reservation
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Circuit",
     "DeliveryState",
     "Period",
+    "RedactionPolicy",
     "Reservation",
     "Threshold",
     "new_salt",
