@@ -44,7 +44,8 @@ class GatewaySettings:
     `budget_wait` is how many seconds a call waits for money that others hold. `webhook_loopback` lets webhooks
     go to this machine, and without TLS. `provider_rates` are for each key of each model, until the
     provider says less; `limit_wait` is how many seconds a call waits for its turn.
-    `cleared_providers` may read texts as they are, where a tenant has no policy of its own.
+    `cleared_providers` may read texts as they are, where a tenant has no policy of its own;
+    `redaction_seconds` is how long a call waits for what has to be taken out of it.
     Without `redis_url`, circuits and limits are shared through PostgreSQL."""
 
     data_dir: Path
@@ -94,6 +95,7 @@ class GatewaySettings:
     cleared_providers: tuple[str, ...] = ()
     redaction_detector: str = "patterns"
     presidio_model: str = "en_core_web_sm"
+    redaction_seconds: float = 10.0
 
     def __repr__(self) -> str:
         return f"GatewaySettings(answer_models={self.answer_models}, embedding_model={self.embedding_model!r})"

@@ -27,6 +27,10 @@ IP4 = re.compile(r"(?<![\w.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w]|\.\d)")
 IP6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|\d{1,3}(?:\.\d{1,3}){3})?(?![\w:])")
 MAC = re.compile(r"(?<![\w:-])[0-9A-Fa-f]{2}(?P<by>[:-])(?:[0-9A-Fa-f]{2}(?P=by)){4}[0-9A-Fa-f]{2}(?![\w:-])")
 CARD = re.compile(r"(?<![\w.,+-])\d(?:[ -]?\d){11,18}(?![\w-]|[.,]\d)")
+ISSUED = re.compile(  # how the numbers of the networks begin, and how long they are
+    r"4\d{12}(?:\d{3}){0,2}|[56]\d{11,18}|3[47]\d{13}|3[0689]\d{12,17}|35\d{14,17}|(?:2131|1800)\d{11}|"
+    r"2(?:2[2-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}"
+)
 CARD_WORDS = re.compile(
     r"\b(?:card|visa|master ?card|amex|maestro|karte|kreditkarte|carte|tarjeta|carta|kaart)\b", re.I
 )
@@ -116,8 +120,8 @@ def _cards(text: str) -> Iterator[Span]:
         number = checks.digits(found.group())
         if number[0] == "0" or len(set(number)) == 1:
             continue
-        known = number[0] in "23456" or number.startswith("1800")
-        if (known and checks.luhn(number)) or said_before(text, found.start(), CARD_WORDS):
+        issued = ISSUED.fullmatch(number) is not None
+        if (issued and checks.luhn(number)) or said_before(text, found.start(), CARD_WORDS):
             yield Span(*found.span(), Kind.CARD)
 
 

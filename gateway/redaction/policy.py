@@ -14,29 +14,29 @@ from gateway.models import RedactionPolicy
 from gateway.profiles import EmbeddingProfile
 from gateway.redaction.detector import Detector, detector
 from gateway.redaction.placeholders import Placeholders
-from gateway.redaction.redaction import SECONDS, Redaction, hiding, in_time
+from gateway.redaction.redaction import Redaction, hiding, in_time
 from gateway.types import Call, EmbeddingCall, Trace
 
 LOCAL = frozenset({"extractive", "template", "sentence_transformers"})  # of this process: nothing leaves
 FRESH = 2.0  # seconds for which a process may go by what it read; so long a clearance outlives its end
 
-_read: dict[int, tuple[float, frozenset[str]]] = {}
+_read: dict[int, tuple[float, list[str] | None]] = {}
 
 
 def redaction_of(call: Call) -> Redaction:
     scope = call.caller.conversation_id or str(call.id)
-    return Redaction(call, _detector, _key(call.caller.tenant_id, scope))
+    return Redaction(call, _detector, _key(call.caller.tenant_id, scope), configured().redaction_seconds)
 
 
 async def cleared(tenant_id: int, provider: str) -> bool:
     """The tenant's policy decides, and the operator's setting where it has none."""
     if provider in LOCAL:
         return True
-    read, providers = _read.get(tenant_id, (0.0, frozenset[str]()))
-    if not read or time.monotonic() - read > FRESH:
+    read, providers = _read.get(tenant_id, (-FRESH, None))
+    if time.monotonic() - read >= FRESH:
         providers = await in_tenant(tenant_id, _providers, tenant_id)
         _read[tenant_id] = time.monotonic(), providers
-    return provider in providers
+    return provider in (configured().cleared_providers if providers is None else providers)
 
 
 async def redacted_embedding(call: EmbeddingCall, profile: EmbeddingProfile, trace: Trace) -> EmbeddingCall:
@@ -51,7 +51,7 @@ async def redacted_embedding(call: EmbeddingCall, profile: EmbeddingProfile, tra
         hide = hiding(_detector(), placeholders, call.texts)
         return tuple(hide(text) for text in call.texts)
 
-    texts = await in_time(redact, SECONDS)
+    texts = await in_time(redact, configured().redaction_seconds)
     trace.redaction = placeholders.counted(texts)
     return EmbeddingCall(call.caller, texts, call.kind, call.model, call.id)
 
@@ -61,9 +61,11 @@ def forget(tenant_id: int) -> None:
     _read.pop(tenant_id, None)
 
 
-def _providers(tenant_id: int) -> frozenset[str]:
-    policy = RedactionPolicy.objects.filter(tenant_id=tenant_id).first()
-    return frozenset(configured().cleared_providers if policy is None else policy.cleared)
+def _providers(tenant_id: int) -> list[str] | None:
+    found: list[str] | None = (
+        RedactionPolicy.objects.filter(tenant_id=tenant_id).values_list("cleared", flat=True).first()
+    )
+    return found
 
 
 def _key(tenant_id: int, scope: str) -> bytes:

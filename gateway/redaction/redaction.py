@@ -21,7 +21,6 @@ from gateway.redaction.texts import changed, changed_arguments, changed_json, ke
 from gateway.types import Call, Message, Trace
 
 T = TypeVar("T")
-SECONDS = 10.0  # for all texts of a call
 NOTE = Message(
     "system",
     "Words such as NAME_K3F9P or EMAIL_2XW7Q stand for personal data that was taken out. Use them as if they were the "
@@ -32,9 +31,10 @@ _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="citedesk-redact
 
 
 class Redaction:
-    """Of one call. `key` makes its placeholders, `detector` is asked when the first candidate needs it."""
+    """Of one call. `key` makes its placeholders; `detector` is asked when the first candidate needs it,
+    and has `seconds` for all texts."""
 
-    def __init__(self, call: Call, detector: Callable[[], Detector], key: bytes, seconds: float = SECONDS) -> None:
+    def __init__(self, call: Call, detector: Callable[[], Detector], key: bytes, seconds: float) -> None:
         self._call, self._detector, self._key, self._seconds = call, detector, key, seconds
         self._lock = asyncio.Lock()
         self._sent: Call | None = None

@@ -16,7 +16,7 @@ FORMS = re.compile(
     | cdk_[A-Za-z0-9]{4,40}_[A-Za-z0-9_-]{16,100}
     | gh[pousr]_[A-Za-z0-9]{20,255} | github_pat_[A-Za-z0-9_]{20,255} | gl(?:pat|dt|rt|ptt)-[A-Za-z0-9_.-]{16,120}
     | xox[abeoprs]-[A-Za-z0-9-]{10,250} | xapp-[A-Za-z0-9-]{10,250}
-    | (?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16} | AIza[A-Za-z0-9_-]{35} | ya29\.[A-Za-z0-9_-]{20,250}
+    | (?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16} | AIza[A-Za-z0-9_-]{30,45} | ya29\.[A-Za-z0-9_-]{20,250}
     | GOCSPX-[A-Za-z0-9_-]{20,60} | SG\.[A-Za-z0-9_-]{16,40}\.[A-Za-z0-9_-]{16,60}
     | (?:hf|npm|dop_v1|doo_v1|shpat|shpss|pul|dckr_pat|tskey|lin_api|figd|sntrys|rubygems|nvapi|gsk|r8|xai|pplx|fw)
       [_-][A-Za-z0-9_-]{16,250}
