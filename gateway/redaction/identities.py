@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gateway.redaction import checks
-from gateway.redaction.numbers import said_before
+from gateway.redaction.numbers import NEAR, said_before
 from gateway.redaction.spans import Kind, Span
 
 
@@ -95,8 +95,13 @@ def identities(text: str) -> Iterator[Span]:
                     identity.words is None or said_before(text, found.start(), identity.words)
                 ):
                     yield Span(*found.span(), Kind.ID)
-    for found in NAMED.finditer(text):
-        start, end = found.span("value")
-        value = text[start:end]
+        yield from _named(text, max(0, begin - NEAR), end)
+
+
+def _named(text: str, begin: int, end: int) -> Iterator[Span]:
+    """What a word announces, whatever its form."""
+    for found in NAMED.finditer(text, begin, end):
+        first, last = found.span("value")
+        value = text[first:last]
         if sum(each.isdigit() for each in value) >= 4 and value == value.upper():
-            yield Span(start, end, Kind.ID)
+            yield Span(first, last, Kind.ID)

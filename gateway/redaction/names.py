@@ -22,6 +22,7 @@ TITLES = listed("titles")
 PARTICLES = listed("particles")
 HUMAN = listed("human verbs")
 SAYING = listed("saying")
+LEADS = listed("leads to a name")
 ENDINGS = re.compile(
     r"[^\W\d_]{2,}(?:ss?en|sson|sdóttir|d[óo]ttir|[ei]v?i[ćc]|ov|ova|ev|eva|vich|enko|chuk|yuk|ski|ska|sky|skaya|cki|"
     r"cka|wicz|czyk|ček|escu|eanu|ides|opoulos|oglu|[rdkt]yan|[ij]an|shvili|adze|dze|g[aå]+rd|quist|qvist|lund|str[öø]m|berg|"
@@ -89,7 +90,7 @@ def _name_at(text: str, words: list[Token], place: int, known: Names) -> int:
     before = words[place - 1] if place else None
     if before and before.low in TITLES and text[before.end : word.start] in (" ", ". ", "."):
         return _trimmed(run, known)
-    if _announced(text, word, known):
+    if before and before.low in LEADS and _announced(text, word, known):
         return _trimmed(run, known)
     if size := _by_lists(run, known):
         return size
