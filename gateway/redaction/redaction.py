@@ -47,9 +47,9 @@ class Redaction:
             if self._sent is not None:
                 return self._sent
             self._failed = True  # until it has been read through
-            self._sent, self._placeholders = await in_time(self._redact, self._seconds)
-            self._failed = False
-            return self._sent
+            sent, self._placeholders = await in_time(self._redact, self._seconds)
+            self._sent, self._failed = sent, False
+            return sent
 
     @property
     def recorded(self) -> Call:
