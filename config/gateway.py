@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from config.env import Env
-from gateway.conf import GatewaySettings, abilities, answer_models, front
+from gateway.conf import GatewaySettings, abilities, answer_models, cleared_providers, front
 from gateway.limits.rates import Rates
 from gateway.profiles import Price, completion_profiles
 
@@ -41,6 +41,9 @@ def gateway_settings(env: Env, *, data_dir: Path, redis_url: str, audit_key: str
         front=front(env.text("CITEDESK_FRONT"), env.text("CITEDESK_FRONT_KEY"), env.text("CITEDESK_FRONT_HEADERS")),
         timestamp_url=env.http_url("CITEDESK_TIMESTAMP_URL"),
         timestamp_roots=env.text("CITEDESK_TIMESTAMP_ROOTS"),
+        cleared_providers=cleared_providers(env.words("CITEDESK_CLEARED_PROVIDERS")),
+        redaction_detector=env.choice("CITEDESK_REDACTION_DETECTOR", "patterns", ("patterns", "presidio")),
+        presidio_model=env.text("CITEDESK_PRESIDIO_MODEL", "en_core_web_sm"),
         **providers,
     )
     _refuse_halves(conf)

@@ -5,6 +5,7 @@ The order of what a completion passes through, outermost first:
     Stream            writes the audit record when the context closes, whatever happened
     Admitted          the tenant's and the user's calls and tokens a minute
     Fallback          the next candidate when a provider fails, or when it is slow and the call is hedged
+    Redacted          placeholders instead of personal data, unless the tenant clears the provider
     Retrying          the same provider again, before the first token
     Breaking          not asked at all while its circuit is open
     Limited           calls and tokens a minute of the provider's key, shared fairly
@@ -21,6 +22,7 @@ import dataclasses
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
+from functools import partial
 from types import TracebackType
 from typing import Literal, Self
 
@@ -42,6 +44,9 @@ from gateway.limits.wrappers import Admitted, Limited, embedding_turn
 from gateway.metering import cost, estimated_embedding, most_embedding
 from gateway.profiles import EmbeddingProfile, ModelProfile
 from gateway.purse import Metered, Purse
+from gateway.redaction.policy import cleared, redacted_embedding, redaction_of
+from gateway.redaction.redaction import Redaction
+from gateway.redaction.wrapper import Redacted
 from gateway.retry import Retrying, RetryingEmbedder
 from gateway.router import embedding_candidate, route
 from gateway.routing import policies
@@ -78,7 +83,8 @@ class Stream:
     def __init__(self, call: Call) -> None:
         self.call = call
         self.trace = Trace()
-        self._events = _routed(call, self.trace)
+        self._redaction = redaction_of(call)
+        self._events = _routed(call, self.trace, self._redaction)
         self._pieces: list[str] = []
         self._ended = False
 
@@ -124,9 +130,9 @@ class Stream:
         if self.trace.reason is None:
             self._end(FinishReason.CANCELLED if error is None else FinishReason.ERROR)
         self.trace.text = "".join(self._pieces)
-        await to_the_end(
-            in_tenant(self.call.caller.tenant_id, _close_books, writer.frozen_completion(self.call), self.trace)
-        )
+        frozen, kept = writer.frozen_completion(self._redaction.recorded), self._redaction.record(self.trace)
+        await to_the_end(in_tenant(self.call.caller.tenant_id, _close_books, frozen, kept))
+        self.trace.audit_id = kept.audit_id
 
     async def _note(self, event: StreamEvent) -> None:
         match event:
@@ -174,11 +180,12 @@ async def embed(call: EmbeddingCall) -> list[list[float]]:
     """One vector for each text, in order. Raises `GatewayError`."""
     run = _Embedding(call)
     try:
-        profile, amount = run.begin(await policies.current(call.caller.tenant_id))
-        if amount:
+        profile = run.begin(await policies.current(call.caller.tenant_id))
+        sent = await redacted_embedding(call, profile, run.trace)
+        if amount := most_embedding(sent, profile):
             await to_the_end(in_database(run.reserve, amount))
         run.trace.mark("reserved")
-        return run.done(profile, *await _embed_with(profile, call, run.trace))
+        return run.done(profile, *await _embed_with(profile, sent, run.trace))
     except GatewayError as error:
         run.failed(error)
         raise
@@ -206,11 +213,12 @@ def embed_sync(
     call = EmbeddingCall(caller=caller, texts=tuple(texts), kind=kind, model=model)
     run = _Embedding(call)
     try:
-        profile, amount = run.begin(policies.in_force(caller.tenant_id))
-        if amount:
+        profile = run.begin(policies.in_force(caller.tenant_id))
+        sent = connections.run_in_background(redacted_embedding(call, profile, run.trace))
+        if amount := most_embedding(sent, profile):
             run.reserve(amount)
         run.trace.mark("reserved")
-        return run.done(profile, *connections.run_in_background(_embed_with(profile, call, run.trace)))
+        return run.done(profile, *connections.run_in_background(_embed_with(profile, sent, run.trace)))
     except GatewayError as error:
         run.failed(error)
         raise
@@ -227,12 +235,12 @@ class _Embedding:
         self.call, self.trace = call, Trace(reason=FinishReason.ERROR, error_code="internal_error")
         self.frozen: JSON = writer.frozen_embedding(call)
 
-    def begin(self, policy: EffectivePolicy) -> tuple[EmbeddingProfile, Decimal]:
+    def begin(self, policy: EffectivePolicy) -> EmbeddingProfile:
         self.trace.mark("start")
         self.trace.policy_version = policy.version
         self.profile = profile = embedding_candidate(self.call, policy)
         self.trace.provider, self.trace.model = profile.provider, profile.id
-        return profile, most_embedding(self.call, profile)
+        return profile
 
     def reserve(self, amount: Decimal) -> None:
         seconds = configured().reservation_seconds
@@ -261,12 +269,12 @@ async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall, trace: Tra
     return await RetryingEmbedder(connections.embedding_provider(profile), trace).embed(call)
 
 
-async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
+async def _routed(call: Call, trace: Trace, redaction: Redaction) -> AsyncGenerator[StreamEvent, None]:
     policy = await policies.current(call.caller.tenant_id)
     profiles = route(call, policy, trace)
     until = asyncio.get_running_loop().time() + call.options.total_timeout
-    purse = Purse(call, trace)
-    chain = Fallback([_candidate(profile, purse, until) for profile in profiles])
+    purse, allowed = Purse(trace), partial(cleared, call.caller.tenant_id)
+    chain = Fallback([Redacted(_candidate(profile, purse, until), redaction, allowed) for profile in profiles])
     async with aclosing(Admitted(chain).stream(call, trace)) as events:
         async for event in events:
             yield event

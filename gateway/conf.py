@@ -44,6 +44,8 @@ class GatewaySettings:
     `budget_wait` is how many seconds a call waits for money that others hold. `webhook_loopback` lets webhooks
     go to this machine, and without TLS. `provider_rates` are for each key of each model, until the
     provider says less; `limit_wait` is how many seconds a call waits for its turn.
+    `cleared_providers` may read texts as they are, where a tenant has no policy of its own;
+    `redaction_seconds` is how long a call waits for what has to be taken out of it.
     Without `redis_url`, circuits and limits are shared through PostgreSQL."""
 
     data_dir: Path
@@ -92,6 +94,10 @@ class GatewaySettings:
     user_rates: Rates = field(default=Rates())
     limit_wait: float = 15.0
     batch_limit_wait: float = 300.0
+    cleared_providers: tuple[str, ...] = ()
+    redaction_detector: str = "patterns"
+    presidio_model: str = "en_core_web_sm"
+    redaction_seconds: float = 10.0
 
     def __repr__(self) -> str:
         return f"GatewaySettings(answer_models={self.answer_models}, embedding_model={self.embedding_model!r})"
@@ -157,6 +163,16 @@ def answer_models(named: Sequence[str], reachable: Mapping[str, bool]) -> tuple[
         if not reachable.get(profile.provider, True):
             raise ImproperlyConfigured(
                 f"CITEDESK_ANSWER_MODELS names {name!r}, but {NEEDED[profile.provider]} is not set."
+            )
+    return tuple(named)
+
+
+def cleared_providers(named: Sequence[str]) -> tuple[str, ...]:
+    """The providers that may read texts as they are. Raises `ImproperlyConfigured`."""
+    for name in named:
+        if name not in NEEDED:
+            raise ImproperlyConfigured(
+                f"CITEDESK_CLEARED_PROVIDERS names {name!r}, which is not one of: {', '.join(NEEDED)}."
             )
     return tuple(named)
 

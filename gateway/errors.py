@@ -9,6 +9,7 @@ GatewayError
 ├── ProviderNotAllowed    provider_not_allowed   the policy lets no text go to that provider or region
 ├── TaskOff               task_off               the policy lets no language model do this task
 ├── Unsupported           unsupported            the model cannot do what is asked, by its profile
+├── RedactionFailed       redaction_failed       personal data could not be looked for, so nothing was sent
 └── ProviderError
     ├── ConnectionFailed      connection_failed      retryable: nothing was reached
     ├── ProviderTimeout       provider_timeout       `phase` connect (retryable), first_token, stall or total
@@ -83,6 +84,12 @@ class TaskOff(GatewayError):
 class Unsupported(GatewayError):
     code = "unsupported"
     fallback = True
+
+
+class RedactionFailed(GatewayError):
+    """Not left to another candidate: what cannot be read through is a fault to be seen."""
+
+    code = "redaction_failed"
 
 
 class ProviderError(GatewayError):

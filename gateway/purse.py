@@ -36,24 +36,23 @@ class Purse:
     """The money of one call. The booking itself is left to the transaction that writes the audit
     record, so no crash can separate the two; `trace.cost` and `trace.usage` are what it books."""
 
-    def __init__(self, call: Call, trace: Trace) -> None:
-        self._call, self._trace = call, trace
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
         self._held = self._promised = Decimal(0)
         self._until = 0.0
         self._begun = False
         self._lock = asyncio.Lock()
 
-    async def begin(self, profile: ModelProfile) -> Attempt:
+    async def begin(self, call: Call, profile: ModelProfile) -> Attempt:
         """Holds what an attempt with this model can cost, with less output where money is short.
 
         Raises `UnpricedModel`, or `BudgetExceeded`. The call goes on with the next candidate, which
         may be cheaper, where an earlier attempt has begun; it is refused where none has.
         """
-        call = self._call
         async with self._lock:
             full = most(call, profile)
             try:
-                share = await self._share(profile, full)
+                share = await self._share(call, profile, full)
             except BudgetExceeded as error:
                 error.fallback = self._begun
                 raise
@@ -73,13 +72,13 @@ class Purse:
         if attempt.usage != Usage():
             self._trace.usage = attempt.usage
 
-    async def _share(self, profile: ModelProfile, full: Decimal) -> Decimal:
+    async def _share(self, call: Call, profile: ModelProfile, full: Decimal) -> Decimal:
         """What of `full` the attempt may spend, at least the least; held, and for long enough."""
-        now, seconds = asyncio.get_running_loop().time(), self._call.options.total_timeout + GRACE
+        now, seconds = asyncio.get_running_loop().time(), call.options.total_timeout + GRACE
         free = self._held - self._promised - self._trace.cost
         if full <= free and now + seconds <= self._until:
             return full
-        asked, call = output_limit(self._call, profile), self._call
+        asked = output_limit(call, profile)
         half, few = most(call, profile, max(SHORTEST, asked // 2)), most(call, profile, SHORTEST)
         lease = max(seconds, configured().reservation_seconds)
         frozen = writer.frozen_completion(call)
@@ -143,7 +142,7 @@ class Metered:
         self.name, self.profile = inner.name, inner.profile
 
     async def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
-        attempt = await self._purse.begin(self.profile)
+        attempt = await self._purse.begin(call, self.profile)
         try:
             async with aclosing(self._inner.stream(attempt.call, trace)) as events:
                 async for event in events:

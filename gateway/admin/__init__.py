@@ -1,5 +1,5 @@
-"""The audit log and the circuits, to read, and budgets and routing policies, to set. Django looks here
-for what the admin shows."""
+"""The audit log and the circuits, to read, and budgets and policies, to set. Django looks here for what
+the admin shows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from gateway.admin.audit import AuditPolicyAdmin, AuditRecordAdmin, AuditSubject
 from gateway.admin.budgets import AlertWebhookAdmin, BudgetAdmin
 from gateway.admin.circuits import CircuitAdmin
 from gateway.admin.door import DoorPolicyAdmin
+from gateway.admin.redaction import RedactionPolicyAdmin
 from gateway.admin.routing import RoutingDefaultAdmin, RoutingPolicyAdmin
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "BudgetAdmin",
     "CircuitAdmin",
     "DoorPolicyAdmin",
+    "RedactionPolicyAdmin",
     "RoutingDefaultAdmin",
     "RoutingPolicyAdmin",
 ]

@@ -1,9 +1,10 @@
-"""Money, its alerts, routing policies, and the audit log: rows of tenants, protected by row-level
+"""Money, its alerts, policies, and the audit log: rows of tenants, protected by row-level
 security. The circuits of the models are nobody's, and the default policy is the operator's."""
 
 from gateway.models.alerts import AlertDelivery, AlertWebhook, BudgetAlert, DeliveryState, Threshold, new_salt
 from gateway.models.audit import AuditContent, AuditHead, AuditPolicy, AuditRecord, AuditSubject
 from gateway.models.circuits import Circuit
+from gateway.models.clearances import RedactionPolicy
 from gateway.models.door import DoorPolicy, SavedAnswer
 from gateway.models.money import Budget, BudgetUse, Period, Reservation
 from gateway.models.routing import PolicyVersion, RoutingDefault, RoutingPolicy
@@ -24,6 +25,7 @@ __all__ = [
     "DoorPolicy",
     "Period",
     "PolicyVersion",
+    "RedactionPolicy",
     "Reservation",
     "RoutingDefault",
     "RoutingPolicy",

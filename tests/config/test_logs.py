@@ -39,3 +39,16 @@ def test_text_from_outside_cannot_forge_a_line_or_move_the_terminal(log: io.Stri
     assert "all is well" in text
     assert not set("\x1b\x9b\r\u2028") & set(text)
     assert [line for line in text.splitlines() if line.startswith("2026-01-01 00:00:00,000")] == []
+
+
+@pytest.mark.threat("T12")
+def test_keys_and_addresses_are_not_logged(log: io.StringIO) -> None:
+    key = "sk-" + "proj-Zq8Xw2Lr5Tn9Vb3Kc7Jd"
+    try:
+        raise ValueError(f"refused: {key}")
+    except ValueError:
+        logging.getLogger("citedesk.test").exception("for %s with password=%s", "bob@example.com", "hunter2x9")
+    written = log.getvalue()
+    assert not [value for value in (key, "bob@example.com", "hunter2x9") if value in written]
+    assert "[SECRET]" in written
+    assert "[EMAIL]" in written

@@ -110,7 +110,7 @@ async def test_the_next_attempt_is_held_on_top_of_what_the_first_spent(caller: C
 async def test_two_attempts_at_once_hold_and_pay_twice(caller: Caller, limit: Any, live_db: Any) -> None:
     await limit("5")
     call, trace = ask(caller), Trace()
-    purse = Purse(call, trace)
+    purse = Purse(trace)
     begun = asyncio.Event()
     loser = Metered(Signalling(begun), purse)
     winner = Metered(Scripted(SPARE, (TextDelta("y"), *DONE)), purse)
