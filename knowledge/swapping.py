@@ -169,5 +169,5 @@ def _visibility(document: Document, prepared: Prepared) -> str:
 def _execute(statement: str, parameters: Sequence[Any]) -> None:
     # The driver's own cursor, because it sends parameters beside the statement: Django's writes them into
     # it, and the server would parse hundreds of vectors twice.
-    with psycopg.Cursor(connection.connection) as cursor:
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(statement, parameters)
