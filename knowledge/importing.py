@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -18,6 +18,7 @@ from accounts.models import Tenant
 from accounts.tenancy import tenant_scope
 from knowledge import indexing, tasks
 from knowledge.errors import KnowledgeError
+from knowledge.indexing import Incoming
 from knowledge.loading import incoming
 from knowledge.models import Document, Passage, Source, State
 
@@ -55,21 +56,11 @@ def import_path(
     report, started = Report(), time.perf_counter()
     with tenant_scope(tenant.pk):
         source, _ = Source.objects.get_or_create(tenant=tenant, name=source_name)
-    seen, waiting = set(), []
-    for group in _groups(incoming(path)):
-        with tenant_scope(tenant.pk):
-            for item in group:
-                if isinstance(item, tuple):
-                    _failed(report, *item)
-                    continue
-                seen.add(item.external_id)
-                document = indexing.accept(source, replace(item, visibility=visibility))
-                if document is None:
-                    report.counts["unchanged"] += 1
-                else:
-                    waiting.append(str(document.pk))
-    with tqdm(total=len(waiting), desc=source_name, unit="article", disable=quiet) as bar:
-        for states in _indexed(waiting, tenant.pk, rolls_back):
+    seen: set[str] = set()
+    waiting: list[str] = []
+    with tqdm(total=0, desc=source_name, unit="article", disable=quiet) as bar:
+        accepted = _accepted(path, source, visibility, report, seen)
+        for states in _indexed(_announced(accepted, waiting, bar), tenant.pk, rolls_back):
             report.counts.update(states)
             bar.update(len(states))
     with tenant_scope(tenant.pk):
@@ -84,16 +75,38 @@ def import_path(
     return report
 
 
-def _indexed(waiting: Sequence[str], tenant_id: int, rolls_back: bool) -> Iterator[list[str]]:
+def _accepted(path: Path, source: Source, visibility: str, report: Report, seen: set[str]) -> Iterator[list[str]]:
+    """Groups of documents that wait, each accepted in one transaction; the rest goes into the report."""
+    for group in _groups(incoming(path)):
+        items = [replace(item, visibility=visibility) for item in group if isinstance(item, Incoming)]
+        for failure in (item for item in group if not isinstance(item, Incoming)):
+            _failed(report, *failure)
+        with tenant_scope(source.tenant_id):
+            documents = indexing.accept_all(source, items)
+        names = {item.external_id for item in items}
+        seen |= names
+        report.counts["unchanged"] += len(names) - len(documents)
+        if documents:
+            yield [str(document.pk) for document in documents]
+
+
+def _announced(groups: Iterable[list[str]], waiting: list[str], bar: tqdm[Any]) -> Iterator[list[str]]:
+    for group in groups:
+        waiting.extend(group)
+        bar.total += len(group)
+        yield group
+
+
+def _indexed(groups: Iterable[list[str]], tenant_id: int, rolls_back: bool) -> Iterator[list[str]]:
     """The states that groups of documents end in. While the model embeds one group, others are
-    converted and stored, and the books of a third are kept, so that it never waits for the database.
-    In a transaction that `rolls_back` there is one connection, and so one thread."""
+    accepted, converted and stored, and the books of a third are kept, so that it never waits for the
+    database. In a transaction that `rolls_back` there is one connection, and so one thread."""
     if rolls_back:
-        yield from (tasks.index_documents(tenant_id, group, rolls_back=True) for group in _groups(waiting))
+        yield from (tasks.index_documents(tenant_id, group, rolls_back=True) for group in groups)
         return
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="citedesk-import") as model:
         under_way: deque[tuple[tasks.Batch, Future[dict[str, str]]]] = deque()
-        for group in _groups(waiting):
+        for group in groups:
             batch = tasks.begin(tenant_id, group)
             under_way.append((batch, model.submit(_embedded, batch)))
             if len(under_way) > AHEAD:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Tenant
 from accounts.tenancy import tenant_scope
-from knowledge import indexing
+from knowledge import indexing, swapping
 from knowledge.errors import KnowledgeError
 from knowledge.models import Document, State
 
@@ -23,7 +23,7 @@ class Batch:
 
     tenant_id: int
     states: dict[str, str]
-    ready: list[tuple[Document, indexing.Prepared]]
+    ready: list[tuple[Document, swapping.Prepared]]
 
 
 def index_document(tenant_id: int, document_id: str) -> str:
@@ -62,11 +62,10 @@ def embed(batch: Batch, *, rolls_back: bool = False) -> dict[str, str]:
 
 
 def finish(batch: Batch, vectors: dict[str, str]) -> list[str]:
-    """Swaps the versions, each document's in a transaction of its own; returns the states."""
-    for document, prepared in batch.ready:
-        with tenant_scope(batch.tenant_id):
-            indexing.swap(document, prepared, vectors)
-        batch.states[str(document.pk)] = State.INDEXED
+    """Swaps the versions of those whose lease still holds, in one transaction; returns the states."""
+    with tenant_scope(batch.tenant_id):
+        versions = swapping.swap(batch.ready, vectors)
+    batch.states.update({str(version.document_id): State.INDEXED for version in versions})
     return list(batch.states.values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping, Sequence
+from functools import cache
 from textwrap import dedent
 from typing import Any
 
@@ -141,6 +142,7 @@ def convert_markdown(data: bytes, *, name: str) -> ConvertedDocument:
     return draft.finish(name=name, title=metadata.pop("title", ""), metadata=metadata)
 
 
+@cache
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": True, "maxNesting": MAX_NESTING})
     parser.enable(["table", "strikethrough"])

@@ -39,14 +39,18 @@ WEIGHTS = f"""(
     ) AS weighed
 )"""
 
-# Adds `sign` to the count of every term of passages of one version; terms in order, so that two
-# writers never wait for each other in a circle. Nothing within `COUNT_LATER`.
+# Brings the counts up to date for passages of `documents` that come, which are those of the versions `new`,
+# and that go, which are the others. A term that is in as many as before is left alone. Terms in order, so
+# that two writers never wait for each other in a circle. Nothing within `COUNT_LATER`.
 COUNT_TERMS = f"""
     INSERT INTO knowledge_termcount (tenant_id, term, passages)
-    SELECT p.tenant_id, {HASH}, %(sign)s * count(*)
-    FROM knowledge_passage p, unnest(p.keywords)
-    WHERE p.version_id = %(version)s AND current_setting('citedesk.count_later', true) IS DISTINCT FROM 'on'
-    GROUP BY 1, 2 ORDER BY 1, 2
+    SELECT tenant_id, term, sum(sign) FROM (
+        SELECT p.tenant_id, {HASH} AS term, CASE WHEN p.version_id = ANY(%(new)s::uuid[]) THEN 1 ELSE -1 END AS sign
+        FROM knowledge_passage p, unnest(p.keywords)
+        WHERE p.document_id = ANY(%(documents)s::uuid[])
+          AND current_setting('citedesk.count_later', true) IS DISTINCT FROM 'on'
+    ) AS each
+    GROUP BY 1, 2 HAVING sum(sign) <> 0 ORDER BY 1, 2
     ON CONFLICT (tenant_id, term) DO UPDATE SET passages = knowledge_termcount.passages + excluded.passages
 """
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import psycopg
 import pytest
+from django.core.management import CommandError, call_command
 
 from accounts.tenancy import tenant_scope
 from knowledge import indexing
 from knowledge.importing import import_path
 from knowledge.models import Document, Passage, State
 from knowledge.types import ConvertedDocument
-from tests.conftest import Cast
+from tests.conftest import Cast, TestDatabase
 
 
 def _corpus(folder: Path, *rows: dict[str, str]) -> Path:
@@ -93,3 +95,37 @@ def test_files_that_state_no_visibility_get_that_of_their_import(cast: Cast, tmp
 
     assert visibilities("internal") == [("desk.md", "internal"), ("open.md", "public")]
     assert visibilities("signed_in") == [("desk.md", "signed_in"), ("open.md", "public")]
+
+
+FULL_DISK = """
+CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.ordinal = 1 THEN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON knowledge_passage FOR EACH ROW EXECUTE FUNCTION full_disk();
+"""
+
+
+@pytest.mark.threat("R12")
+def test_a_full_disk_is_said_and_leaves_nothing_half_there(cast: Cast, live_db: TestDatabase, tmp_path: Path) -> None:
+    def searchable() -> list[str]:
+        with tenant_scope(cast.acme.pk):
+            return list(Passage.objects.order_by("document__external_id", "ordinal").values_list("text", flat=True))
+
+    def run(*texts: str) -> list[str]:
+        rows = [{"id": str(number), "title": "", "text": text} for number, text in enumerate(texts)]
+        call_command("import_knowledge", str(_corpus(tmp_path, *rows)), tenant=cast.acme.slug, source="c", json=True)
+        return searchable()
+
+    old = run("It is red.", "It is green.")
+    long = "# Colour\n\n" + "\n\n".join(f"Paragraph {n} says much of its colour. " * 8 for n in range(8))
+    with psycopg.connect(host=str(live_db.folder), user="postgres", dbname=live_db.name, autocommit=True) as server:
+        server.execute(FULL_DISK)
+        try:
+            with pytest.raises(CommandError, match="disk is full"):
+                run("It is blue.", long)
+        finally:
+            server.execute("DROP FUNCTION full_disk CASCADE")
+    assert searchable() == old
+    assert len(run("It is blue.", long)) > 2

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
+from django.db import OperationalError
+from psycopg.errors import DiskFull
 
 from accounts.commands import DatabaseCommand
 from accounts.models import Tenant
@@ -31,7 +33,15 @@ class Command(DatabaseCommand):
             raise CommandError(f"{path} does not exist")
         found = _tenant(tenant)
         name = source or path.resolve().name
-        report = import_path(path, found, source_name=name, visibility=visibility, quiet=options["json"])
+        try:
+            report = import_path(path, found, source_name=name, visibility=visibility, quiet=options["json"])
+        except OperationalError as error:
+            if not isinstance(error.__cause__, DiskFull):
+                raise
+            raise CommandError(
+                "The database's disk is full. Articles that were taken in stay, the others are as they were: "
+                "make room and run the same import again."
+            ) from error
         if options["json"]:
             self.stdout.write(json.dumps(report.as_json(), ensure_ascii=False))
             return
