@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import re
 import zipfile
+from collections.abc import Callable
 from enum import StrEnum
 
 from knowledge.converters.decoding import decode, looks_binary
@@ -23,6 +25,19 @@ class Format(StrEnum):
     DOCX = "docx"
 
 
+# Module and function; imported at the first document of the format.
+_CONVERTERS = {
+    Format.MARKDOWN: ("markdown", "convert_markdown"),
+    Format.HTML: ("html", "convert_html"),
+    Format.TEXT: ("text", "convert_text"),
+    Format.PDF: ("pdf", "convert_pdf"),
+    Format.DOCX: ("docx", "convert_docx"),
+}
+_SAMPLES = {
+    "a.md": b"---\ntitle: a\n---\n# a\n\nb",
+    "a.html": b"<html><body><p>a</p></body></html>",
+    "a.txt": b"a \xe9",
+}
 _FOREIGN = {
     b"{\\rtf": "RTF",
     b"\x89PNG": "a PNG image",
@@ -70,18 +85,24 @@ def convert(data: bytes, *, name: str, media_type: str = "") -> ConvertedDocumen
     found = detect_format(data, name=name, media_type=media_type)
     if found in (Format.MARKDOWN, Format.HTML, Format.TEXT) and len(data) > MAX_MARKUP_BYTES:
         raise DocumentTooLarge(f"{len(data):,} bytes of {found.value}; the limit is {MAX_MARKUP_BYTES:,}")
-    match found:
-        case Format.PDF:
-            from knowledge.converters.pdf import convert_pdf as converter
-        case Format.DOCX:
-            from knowledge.converters.docx import convert_docx as converter
-        case Format.HTML:
-            from knowledge.converters.html import convert_html as converter
-        case Format.MARKDOWN:
-            from knowledge.converters.markdown import convert_markdown as converter
-        case Format.TEXT:
-            from knowledge.converters.text import convert_text as converter
-    return converter(data, name=name)
+    return _converter(found)(data, name=name)
+
+
+def load_all() -> None:
+    """Imports every converter and what each imports at its first document: afterwards converting
+    opens no file, and a process that may open none can do it."""
+    for known in _CONVERTERS:
+        _converter(known)
+    for name, sample in _SAMPLES.items():
+        convert(sample, name=name)
+
+
+def _converter(known: Format) -> Callable[..., ConvertedDocument]:
+    module, function = _CONVERTERS[known]
+    found: Callable[..., ConvertedDocument] = getattr(
+        importlib.import_module(f"knowledge.converters.{module}"), function
+    )
+    return found
 
 
 def detect_format(data: bytes, *, name: str, media_type: str = "") -> Format:
