@@ -36,7 +36,7 @@ class KnowledgeError(Exception):
 
 class UnsupportedFormat(KnowledgeError):
     code = "unsupported_format"
-    hint = "Save it as Markdown, HTML, plain text, PDF or DOCX and upload that."
+    hint = "Save it as PDF, DOCX, PPTX, XLSX, HTML, Markdown or plain text and upload that."
 
 
 class EmptyDocument(KnowledgeError):

@@ -52,6 +52,14 @@ class DocumentDraft:
         self._parts.append(text)
         self._length += len(text) + 2
 
+    def append(self, document: ConvertedDocument) -> None:
+        """The blocks of another document, their headings two levels lower; pages are its own, so none."""
+        for block in document.blocks:
+            level = min(block.level + 2, 6) if block.level else 0
+            self.add(block.kind, document.text[block.start : block.end], level=level)
+        for warning in document.warnings:
+            self.warn(warning)
+
     def finish(self, *, name: str, title: str = "", metadata: Mapping[str, str] | None = None) -> ConvertedDocument:
         """The document. Its title is `title`, else its first heading, else the file's name. Raises
         EmptyDocument when no block holds any text."""
