@@ -12,6 +12,7 @@ from knowledge.errors import DocumentTooLarge, EmptyDocument
 from knowledge.types import Block, BlockKind, ConvertedDocument
 
 MAX_CHARACTERS = 5_000_000
+MAX_LINE = 500  # of a title and the like
 
 _RUNS = re.compile(r"[ \t]+")
 _BLANKS = re.compile(r"[ \t]*\n[ \t\n]*")
@@ -66,7 +67,7 @@ class DocumentDraft:
         if not self._blocks:
             raise EmptyDocument("no text in the document")
         text = "\n\n".join(self._parts)
-        title = self.one_line(title) or self._first_heading(text) or humanise(name)
+        title = self.one_line(title) or self._first_heading(text) or humanise(name)[:MAX_LINE]
         said = {key: self.one_line(value) for key, value in (metadata or {}).items()}
         said["title"] = title
         return ConvertedDocument(
@@ -78,14 +79,14 @@ class DocumentDraft:
         )
 
     def one_line(self, text: str) -> str:
-        return " ".join(self.clean(text).split())[:500]
+        return " ".join(self.clean(text).split())[:MAX_LINE]
 
     def _first_heading(self, text: str) -> str:
         headings = [block for block in self._blocks if block.kind is BlockKind.HEADING]
         if not headings:
             return ""
         first = min(headings[:3], key=lambda block: block.level)
-        return text[first.start : first.end]
+        return text[first.start : first.end][:MAX_LINE]
 
 
 def humanise(name: str) -> str:

@@ -22,7 +22,7 @@ UNREAD_ATTACHMENT = "attachment_not_read"
 
 _SHOWN = ("From", "To", "Cc", "Date")
 # What the parser's header code raises for headers that no mail program writes.
-_DAMAGED = (MessageError, ValueError, LookupError, AttributeError, TypeError, AssertionError)
+_DAMAGED = (MessageError, ValueError, LookupError, AttributeError, TypeError, AssertionError, ArithmeticError)
 
 Convert = Callable[..., ConvertedDocument]
 
@@ -73,8 +73,16 @@ def _parts(message: EmailMessage) -> list[EmailMessage]:
 
 
 def _header(message: EmailMessage) -> tuple[str, list[str]]:
-    said = [(name, " ".join(str(message.get(name, "")).split())[:1000]) for name in ("Subject", *_SHOWN)]
+    said = [(name, " ".join(_field(message, name).split())[:1000]) for name in ("Subject", *_SHOWN)]
     return said[0][1], [f"{name}: {value}" for name, value in said[1:] if value]
+
+
+def _field(message: EmailMessage, name: str) -> str:
+    """As it was meant, or as it stands there where Python's parser gives up."""
+    try:
+        return str(message.get(name, ""))
+    except _DAMAGED:
+        return next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
 
 
 def _is_attached(part: EmailMessage) -> bool:
