@@ -234,6 +234,7 @@ def _eml() -> bytes:
     made.add_alternative("<p>All <b>is</b> well.</p>", subtype="html")
     made.add_attachment(CSV.encode(), maintype="text", subtype="csv", filename="plans.csv")
     made.set_boundary("edge")
+    next(made.iter_parts()).set_boundary("inner")  # type: ignore[attr-defined]
     return made.as_bytes()
 
 
