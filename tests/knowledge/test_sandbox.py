@@ -125,6 +125,23 @@ def test_the_pool_survives_the_death_of_all_of_its_processes(pool: Pool) -> None
     assert do(pool, "behave") == "behaved"
 
 
+def test_a_fork_makes_a_pool_of_its_own_and_leaves_ours_alone(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Celery's worker processes are made."""
+    monkeypatch.setattr(conversion, "_pools", [pool])
+    ours = do(pool, "who")
+    child = os.fork()
+    if child == 0:
+        text = ""
+        try:
+            text = conversion.convert(b"# Lamps", name="a.md").text
+            conversion.shared().close()
+        finally:
+            os._exit(0 if text == "Lamps" else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert do(pool, "who") == ours
+
+
 @pytest.mark.threat("F2")
 @pytest.mark.parametrize(
     "answer",
