@@ -11,7 +11,7 @@ from knowledge.types import ConvertedDocument
 
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _MODULE = re.compile(r"(?:import\s+(?:[\w*{'\"]|type\b)|export\s+(?:const|let|var|function|default|async|class|\{|\*))")
-_COMMENT = re.compile(r"\{/\*.{0,20000}?\*/\}", re.S)
+_COMMENT = re.compile(r"\{/\*.{0,5000}?\*/\}", re.S)
 _TAG = re.compile(
     r"</?[A-Z][\w.]{0,80}(?:\s+(?:[\w:.-]{1,80}(?:\s*=\s*(?:\"[^\"]{0,2000}\"|'[^']{0,2000}'|\{[^{}]{0,2000}\}))?"
     r"|\{\.\.\.[\w.]{1,80}\}))*\s*/?>|</?>"

@@ -52,7 +52,7 @@ def convert_pptx(data: bytes, *, name: str) -> ConvertedDocument:
             raise DocumentTooLarge(f"{len(slides):,} slides; the limit is {MAX_SLIDES:,}")
         for number, slide in enumerate(slides, 1):
             shapes = list(_shapes(slide.shapes))
-            pictures = pictures or any(shape.shape_type == MSO_SHAPE_TYPE.PICTURE for shape in shapes)
+            pictures = pictures or any(_kind(shape) == MSO_SHAPE_TYPE.PICTURE for shape in shapes)
             if slide.element.get("show") in ("0", "false"):
                 if any(shape.has_text_frame and shape.text_frame.text.strip() for shape in shapes):
                     draft.warn(HIDDEN_TEXT)
@@ -70,10 +70,17 @@ def _shapes(shapes: Any, depth: int = 0) -> Iterator[Any]:
     if depth > MAX_GROUPS:
         raise TooComplex(f"groups nested deeper than {MAX_GROUPS}")
     for shape in shapes:
-        if shape.shape_type == MSO_SHAPE_TYPE.GROUP:
+        if _kind(shape) == MSO_SHAPE_TYPE.GROUP:
             yield from _shapes(shape.shapes, depth + 1)
         else:
             yield shape
+
+
+def _kind(shape: Any) -> Any:
+    try:
+        return shape.shape_type
+    except NotImplementedError:  # a form that python-pptx has no name for; it may have text all the same
+        return None
 
 
 def _write_slide(slide: Any, shapes: list[Any], number: int, size: tuple[Any, Any], draft: DocumentDraft) -> None:

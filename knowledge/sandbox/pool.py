@@ -27,6 +27,7 @@ from knowledge.sandbox.template import (
     REPLY,
     START,
     command_line,
+    could_not_be_confined,
     processor_time_ran_out,
     signal_name,
 )
@@ -176,11 +177,31 @@ class Pool:
             return self._running().walls
 
     def convert(self, data: bytes, *, name: str, media_type: str = "", owner: str = "") -> ConvertedDocument:
+        content = request(data, name=name, media_type=media_type)
         worker = self._take(owner)
+        fresh = worker.served == 0
+        try:
+            answer = self._answer(worker, content)
+        except (ConversionMemory, ConversionCrashed):
+            if fresh:
+                raise
+            # What an earlier document left behind may be to blame.
+            answer = self._answer(self._take(owner, fresh=True), content)
+        if isinstance(answer, ConvertedDocument):
+            return answer
+        told, trace = answer
+        if isinstance(told, ConverterBroke):
+            logger.error("the converter broke on %s\n%s", name, trace)
+        raise told
+
+    def _answer(self, worker: _Worker, content: bytes) -> ConvertedDocument | tuple[KnowledgeError, str]:
         keep = False
         try:
-            answer = read_answer(worker.ask(request(data, name=name, media_type=media_type), self.limits))
-            keep = not isinstance(answer, tuple) or not isinstance(answer[0], ConversionMemory)
+            answer = read_answer(worker.ask(content, self.limits))
+            if isinstance(answer, tuple) and isinstance(answer[0], ConversionMemory):
+                raise answer[0]
+            keep = True
+            return answer
         except TimeoutError as error:
             raise ConversionTimeout(f"not done within {self.limits.wall_seconds} seconds") from error
         except Nonsense as error:
@@ -189,12 +210,6 @@ class Pool:
             raise self._cause_of_death(worker) from error
         finally:
             self._give_back(worker, keep=keep)
-        if isinstance(answer, ConvertedDocument):
-            return answer
-        told, trace = answer
-        if isinstance(told, ConverterBroke):
-            logger.error("the converter broke on %s\n%s", name, trace)
-        raise told
 
     def close(self) -> None:
         """Ends all of its processes. Those that still convert raise ConversionCrashed where they are awaited."""
@@ -209,11 +224,11 @@ class Pool:
         if self._template is not None:
             self._template.abandon()
 
-    def _take(self, owner: str) -> _Worker:
+    def _take(self, owner: str, *, fresh: bool = False) -> _Worker:
         with self._changed:
             while self._busy >= self.limits.processes:
                 self._changed.wait()
-            worker = next((each for each in self._idle if each.owner == owner), None)
+            worker = None if fresh else next((each for each in self._idle if each.owner == owner), None)
             if worker is not None:
                 self._idle.remove(worker)
             else:
@@ -274,6 +289,8 @@ class Pool:
     def _cause_of_death(self, worker: _Worker) -> KnowledgeError:
         with self._changed:
             status, most = self._end(worker)
+        if could_not_be_confined(status):
+            return SandboxUnavailable("a converting process cannot be confined")
         if processor_time_ran_out(status):
             return ConversionTimeout(f"more than {self.limits.cpu_seconds} seconds of processor time")
         if most > _MUCH * self.limits.memory_bytes:

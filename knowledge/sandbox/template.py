@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from knowledge.sandbox import seccomp
-from knowledge.sandbox.confinement import Confinement, leave_network, leave_root
+from knowledge.sandbox.confinement import Confinement, confine, leave_network, leave_root
 from knowledge.sandbox.limits import Limits
 from knowledge.sandbox.worker import Convert, serve
 
 COMMAND = struct.Struct("!ci")
 REPLY = struct.Struct("!iQ")  # process id and 0; or how it ended (as wait(2) has it) and its most bytes in use
 START, END = b"S", b"E"
+UNCONFINED = 3
 
 
 def main(control_file: int, limits_json: str, converter: str) -> None:
@@ -88,9 +89,13 @@ def _forked(control: socket.socket, channel: int, convert: Convert, limits: Limi
 
 
 def _work(channel: int, convert: Convert, limits: Limits, walls: Confinement) -> NoReturn:
-    """Never returns into the template's code, whatever happens."""
+    """Never returns into the template's code, whatever happens, and never converts without its walls."""
     try:
-        serve(channel, convert, limits, filtered=walls.filtered)
+        try:
+            confine(limits, filtered=walls.filtered)
+        except OSError:
+            os._exit(UNCONFINED)
+        serve(channel, convert, limits)
     finally:
         os._exit(0)
 
@@ -115,6 +120,10 @@ def command_line(control_file: int, limits_json: str, converter: str) -> list[st
 
 def processor_time_ran_out(status: int) -> bool:
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
+
+
+def could_not_be_confined(status: int) -> bool:
+    return os.WIFEXITED(status) and os.WEXITSTATUS(status) == UNCONFINED
 
 
 def signal_name(status: int) -> str:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 
 from knowledge.errors import ConversionMemory, ConversionOutput, ConverterBroke, KnowledgeError, TooComplex
-from knowledge.sandbox.confinement import allow_processor_time, confine
+from knowledge.sandbox.confinement import allow_processor_time
 from knowledge.sandbox.limits import Limits
 from knowledge.sandbox.wire import REQUEST, document_answer, error_answer
 from knowledge.types import ConvertedDocument
@@ -17,9 +17,8 @@ Convert = Callable[..., ConvertedDocument]
 _PIECE = 1 << 20
 
 
-def serve(channel: int, convert: Convert, limits: Limits, *, filtered: bool) -> None:
-    """Confines itself, then answers. Reads and writes only the open `channel`."""
-    confine(limits, filtered=filtered)
+def serve(channel: int, convert: Convert, limits: Limits) -> None:
+    """For a process that is confined already. Reads and writes only the open `channel`."""
     while head := _read(channel, REQUEST.size):
         header_size, size = REQUEST.unpack(head)
         header = json.loads(_read(channel, header_size))

@@ -15,6 +15,7 @@ from pathlib import Path
 from knowledge.types import Block, BlockKind, ConvertedDocument
 
 _SEEN: list[str] = []
+_LEAKED: list[bytes] = []
 
 
 def load_all() -> None:
@@ -57,6 +58,12 @@ def _eat_unseen() -> str:
 def _crash() -> str:
     ctypes.string_at(8)
     return "survived"
+
+
+def _leak() -> str:
+    """Half of what the tests' process may have, for good."""
+    _LEAKED.append(b"x" * 110_000_000)
+    return "leaked"
 
 
 def _leave() -> str:
@@ -133,6 +140,7 @@ _DEEDS = {
     "eat unseen": _eat_unseen,
     "crash": _crash,
     "leave": _leave,
+    "leak": _leak,
     "talk": _talk,
     "fork": _fork,
     "run": _run,

@@ -12,7 +12,7 @@ import pytest
 
 from accounts.tenancy import tenant_scope
 from knowledge import checks, conversion
-from knowledge.errors import ConversionCrashed, ConversionTimeout, ConverterBroke, KnowledgeError
+from knowledge.errors import ConversionTimeout, ConverterBroke, KnowledgeError
 from knowledge.indexing import Incoming, accept
 from knowledge.models import Document, Source, State
 from knowledge.sandbox import seccomp
@@ -114,14 +114,16 @@ def test_threads_convert_beside_each_other(pool: Pool) -> None:
         assert slow.result() == "stopped"
 
 
+def test_a_document_does_not_pay_for_what_one_before_it_left_behind(pool: Pool) -> None:
+    assert [do(pool, "leak", owner="leaky") for _ in range(5)] == ["leaked"] * 5
+
+
 @pytest.mark.threat("F2")
 def test_the_pool_survives_the_death_of_all_of_its_processes(pool: Pool) -> None:
     assert do(pool, "behave") == "behaved"
     assert pool._template is not None
     pool._template._process.kill()
     pool._template._process.wait()
-    with pytest.raises(ConversionCrashed):  # the one that was idle died with it
-        do(pool, "behave")
     assert do(pool, "behave") == "behaved"
 
 
