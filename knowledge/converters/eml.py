@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import email
 import email.generator
 import email.policy
 from collections.abc import Callable
 from email.errors import MessageError
 from email.message import EmailMessage
+from email.parser import BytesParser
+from typing import Any
 
 from knowledge.converters.decoding import decode
 from knowledge.converters.draft import DocumentDraft
@@ -18,6 +19,7 @@ from knowledge.types import BlockKind, ConvertedDocument
 
 MAX_PARTS = 500
 MAX_ATTACHMENTS = 50
+MAX_FIELD = 4000  # characters of a header that are looked at: Python's parser is quadratic in them
 UNREAD_ATTACHMENT = "attachment_not_read"
 
 _SHOWN = ("From", "To", "Cc", "Date")
@@ -25,6 +27,14 @@ _SHOWN = ("From", "To", "Cc", "Date")
 _DAMAGED = (MessageError, ValueError, LookupError, AttributeError, TypeError, AssertionError, ArithmeticError)
 
 Convert = Callable[..., ConvertedDocument]
+
+
+class _Bounded(email.policy.EmailPolicy):
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        return super().header_fetch_parse(name, value[:MAX_FIELD])
+
+
+_POLICY = _Bounded()
 
 
 def convert_eml(data: bytes, *, name: str, attachments: Convert | None = None) -> ConvertedDocument:
@@ -35,7 +45,7 @@ def convert_eml(data: bytes, *, name: str, attachments: Convert | None = None) -
     if b"\x00" in data[:200]:  # saved as UTF-16, which is no mail but reads as one
         data = decode(data).encode("utf-8", "replace")
     try:
-        message = email.message_from_bytes(data, policy=email.policy.default)
+        message = BytesParser(EmailMessage, policy=_POLICY).parsebytes(data)
         parts = list(_parts(message))
         subject, lines = _header(message)
         if subject:

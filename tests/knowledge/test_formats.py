@@ -7,6 +7,7 @@ import io
 import random
 import re
 import string
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -360,6 +361,15 @@ def test_a_file_that_was_cut_off_has_a_named_error_or_gives_what_is_there(name: 
             convert(data[: len(data) * share // 20], name=name)
         except KnowledgeError as error:
             assert error.code != "converter_broke"
+
+
+@pytest.mark.threat("F2")
+@pytest.mark.parametrize("field", ["Subject", "From", "Content-Type", "Content-Disposition", "Date"])
+def test_a_header_without_end_is_read_in_no_time(field: str) -> None:
+    started = time.monotonic()
+    read = convert(f"{field}: a{'/b [1 0 R]' * 10_000}\nX-Y: z\n\nAll is well.".encode(), name="a.eml")
+    assert "All is well." in read.text
+    assert time.monotonic() - started < 5
 
 
 def test_only_the_first_level_of_attachments_is_read() -> None:
