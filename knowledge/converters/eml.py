@@ -8,7 +8,7 @@ from collections.abc import Callable
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.parser import BytesParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from knowledge.converters.decoding import decode
 from knowledge.converters.draft import DocumentDraft
@@ -29,7 +29,13 @@ _DAMAGED = (MessageError, ValueError, LookupError, AttributeError, TypeError, As
 Convert = Callable[..., ConvertedDocument]
 
 
-class _Bounded(email.policy.EmailPolicy):
+if TYPE_CHECKING:  # the class itself takes no parameter
+    _Policy = email.policy.EmailPolicy[EmailMessage]
+else:
+    _Policy = email.policy.EmailPolicy
+
+
+class _Bounded(_Policy):
     def header_fetch_parse(self, name: str, value: str) -> Any:
         return super().header_fetch_parse(name, value[:MAX_FIELD])
 

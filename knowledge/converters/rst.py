@@ -20,6 +20,7 @@ from knowledge.converters.html import write_fragment
 from knowledge.errors import ConversionFailed, TooComplex
 from knowledge.types import ConvertedDocument
 
+MAX_LINE = 10_000  # characters; docutils takes time in their square
 MAX_UNKNOWN = 200  # names of directives and roles that docutils does not know
 
 # Nothing is read from elsewhere and nothing comes out as it is; messages are for the author, not for the reader.
@@ -31,7 +32,7 @@ _SETTINGS = {
     "halt_level": 5,
     "warning_stream": False,
     "smart_quotes": False,
-    "line_length_limit": 100_000,
+    "line_length_limit": MAX_LINE,
     "syntax_highlight": "none",
     "doctitle_xform": True,
     "docinfo_xform": True,
@@ -81,6 +82,8 @@ def convert_rst(data: bytes, *, name: str) -> ConvertedDocument:
     and whatever else reads a file or an address is off. Raises ConversionFailed, TooComplex, EmptyDocument,
     DocumentTooLarge."""
     text = decode(data).replace("\r\n", "\n").replace("\r", "\n")
+    if max(map(len, text.split("\n"))) > MAX_LINE:
+        raise TooComplex(f"a line of more than {MAX_LINE:,} characters")
     with _tolerant(text):
         try:
             tree = publish_doctree(text, settings_overrides=_SETTINGS)

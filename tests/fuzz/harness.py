@@ -29,12 +29,14 @@ class Tally:
     next: int = 0
     seconds: float = 0.0
     slowest: float = 0.0
+    slowest_input: int = 0
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
     findings: list[tuple[int, str, str]] = field(default_factory=list)
 
     def add(self, number: int, name: str, code: str, seconds: float) -> None:
         self.outcomes.setdefault(name.rpartition(".")[2].lower(), Counter())[code] += 1
-        self.slowest = max(self.slowest, seconds)
+        if seconds > self.slowest:
+            self.slowest, self.slowest_input = seconds, number
         if code in FINDINGS and len(self.findings) < MAX_FINDINGS:
             self.findings.append((number, name, code))
 
