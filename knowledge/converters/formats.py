@@ -22,7 +22,7 @@ from knowledge.errors import (
 from knowledge.types import ConvertedDocument
 
 MAX_BYTES = 50 * 1024 * 1024
-MAX_MARKUP_BYTES = 10 * 1024 * 1024  # HTML, Markdown and text: a book of 5,000 pages
+MAX_MARKUP_BYTES = 10 * 1024 * 1024  # what is written as text: a book of 5,000 pages
 
 
 class Format(StrEnum):
@@ -57,7 +57,6 @@ _CONVERTERS = {
     Format.EML: ("eml", "convert_eml"),
     Format.JSON_LINES: ("json_lines", "convert_json_lines"),
 }
-_MARKUP = frozenset(Format) - {Format.PDF, Format.DOCX, Format.PPTX, Format.XLSX, Format.EML}
 _SAMPLES = {
     "a.md": b"---\ntitle: a\n---\n# a\n\nb",
     "a.html": b"<html><body><p>a</p></body></html>",
@@ -141,8 +140,6 @@ def convert(data: bytes, *, name: str, media_type: str = "") -> ConvertedDocumen
     makes a C parser spin or die; run it under limits.
     """
     found = detect_format(data, name=name, media_type=media_type)
-    if found in _MARKUP and len(data) > MAX_MARKUP_BYTES:
-        raise DocumentTooLarge(f"{len(data):,} bytes of {found.value}; the limit is {MAX_MARKUP_BYTES:,}")
     if found is Format.EML:
         return _converter(found)(data, name=name, attachments=_attachment)
     return _converter(found)(data, name=name)
@@ -191,7 +188,10 @@ def detect_format(data: bytes, *, name: str, media_type: str = "") -> Format:
             raise UnsupportedFormat(what)
     if looks_binary(data):
         raise UnsupportedFormat("binary content")
-    return _format_of_text(decode(data[:65536]), name=name, media_type=media_type)
+    found = _format_of_text(decode(data[:65536]), name=name, media_type=media_type)
+    if found is not Format.EML and len(data) > MAX_MARKUP_BYTES:
+        raise DocumentTooLarge(f"{len(data):,} bytes of {found.value}; the limit is {MAX_MARKUP_BYTES:,}")
+    return found
 
 
 def _format_of_zip(data: bytes) -> Format:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -35,8 +36,10 @@ def leave_network() -> bool:
 
 
 def leave_root() -> None:
-    """Nobody instead of root; others stay who they are."""
-    if os.getuid() == 0:
+    """Nobody instead of root; others stay who they are, and so does a root that lacks the right to leave."""
+    if os.getuid() != 0:
+        return
+    with contextlib.suppress(PermissionError):
         os.setgroups([])
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
