@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,16 +23,9 @@ MAX_SLIDES = 2_000
 MAX_GROUPS = 20  # within each other
 SPEAKER_NOTES = "speaker_notes_left_out"
 
-_DAMAGED: tuple[type[Exception], ...] = (
-    PythonPptxError,
-    LxmlError,
-    zipfile.BadZipFile,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-)
-_DAMAGED += (IndexError, OSError, AssertionError)
+# What the libraries raise for parts that are not as they should be; RuntimeError is a part with a password.
+_DAMAGED: tuple[type[Exception], ...] = (PythonPptxError, LxmlError, zipfile.BadZipFile, zlib.error, EOFError, OSError)
+_DAMAGED += (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
 
 
 def convert_pptx(data: bytes, *, name: str) -> ConvertedDocument:

@@ -6,6 +6,7 @@ import datetime
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -21,16 +22,17 @@ from knowledge.converters.rows import write_rows
 from knowledge.errors import ConversionFailed
 from knowledge.types import BlockKind, ConvertedDocument
 
+# What the libraries raise for parts that are not as they should be; RuntimeError is a part with a password.
 _DAMAGED: tuple[type[Exception], ...] = (
     InvalidFileException,
-    zipfile.BadZipFile,
     LxmlError,
     ParseError,
-    KeyError,
-    ValueError,
-    TypeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
 )
-_DAMAGED += (AttributeError, IndexError, OverflowError, OSError, AssertionError)
+_DAMAGED += (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
 _HIDDEN = re.compile(rb"<(?:\w+:)?(?:col|row)\b[^>]*\bhidden\s*=\s*[\"'](?:1|true)[\"']")
 _PLAIN_NAME = re.compile(r"(?:sheet|tabelle|feuil|hoja|foglio|blad|arkusz)\s?\d*$", re.I)
 _MIDNIGHT = datetime.time()
