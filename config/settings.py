@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from config.conversion import conversion_limits
 from config.env import Env, calm_native_threads
 from config.gateway import gateway_settings
 from config.secrets import local_secret
@@ -234,4 +235,5 @@ LOGGING = {
 }
 
 GATEWAY = gateway_settings(env, data_dir=DATA_DIR, redis_url=REDIS_URL, audit_key=AUDIT_KEY)
+CONVERSION = conversion_limits(env)
 env.refuse_unknown()

@@ -9,9 +9,14 @@ KnowledgeError
 ├── ConversionFailed    conversion_failed     damaged or cut off: its own format cannot be read
 ├── DocumentBomb        document_bomb         unpacks to far more than it weighs; refused unopened
 ├── TooComplex          too_complex           nested deeper than any text that a person wrote
-└── ConverterBroke      converter_broke       our converter has a fault that this document brings to light
+├── ConverterBroke      converter_broke       our converter has a fault that this document brings to light
+├── ConversionTimeout   conversion_timeout    takes longer than a conversion may
+├── ConversionMemory    conversion_memory     takes more memory than a conversion may
+├── ConversionOutput    conversion_output     more text and structure comes out than we take
+├── ConversionCrashed   conversion_crashed    the converting process died, or gave an answer that makes no sense
+└── SandboxUnavailable  sandbox_unavailable   no process to convert in could be started; retryable
 
-None is retryable: the same bytes fail the same way. `hint` tells an admin what to do about it.
+Others are not retryable: the same bytes fail the same way. `hint` tells an admin what to do about it.
 """
 
 from __future__ import annotations
@@ -31,7 +36,7 @@ class KnowledgeError(Exception):
 
 class UnsupportedFormat(KnowledgeError):
     code = "unsupported_format"
-    hint = "Save it as Markdown, HTML, plain text, PDF or DOCX and upload that."
+    hint = "Save it as PDF, DOCX, PPTX, XLSX, HTML, Markdown or plain text and upload that."
 
 
 class EmptyDocument(KnowledgeError):
@@ -72,3 +77,29 @@ class TooComplex(KnowledgeError):
 class ConverterBroke(KnowledgeError):
     code = "converter_broke"
     hint = "This is a fault of ours, not of the file. The log says where; report it, or upload another format."
+
+
+class ConversionTimeout(KnowledgeError):
+    code = "conversion_timeout"
+    hint = "The file takes too long to read. Split it, or open it in its own program, save it anew and upload that."
+
+
+class ConversionMemory(KnowledgeError):
+    code = "conversion_memory"
+    hint = "The file takes too much memory to read. Split it, or save it anew without its pictures and upload that."
+
+
+class ConversionOutput(KnowledgeError):
+    code = "conversion_output"
+    hint = "Far more text comes out of the file than one document may have. Split it into several documents."
+
+
+class ConversionCrashed(KnowledgeError):
+    code = "conversion_crashed"
+    hint = "The parser died of this file, which may be damaged or hostile. Save it anew in its own program."
+
+
+class SandboxUnavailable(KnowledgeError):
+    code = "sandbox_unavailable"
+    retryable = True
+    hint = "The server could not start a process to convert in. Its log says why; then index the document again."

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from gateway import client
 from gateway.types import Caller
-from knowledge.converters import convert
+from knowledge.conversion import convert
 from knowledge.errors import ConverterBroke, KnowledgeError
 from knowledge.models import LEASE, Document, Passage, Source, State, StoredFile, Visibility
 from knowledge.splitter import split
@@ -123,7 +123,9 @@ def prepare(document: Document) -> Prepared:
     or theirs that this one document has brought to light, and must stop no other.
     """
     try:
-        converted = convert(bytes(document.file.data), name=document.file.name, media_type=document.file.media_type)
+        file = document.file
+        owner = str(document.tenant_id)
+        converted = convert(bytes(file.data), name=file.name, media_type=file.media_type, owner=owner)
         title = (document.file.title or converted.title)[:500]
         heading = title if document.file.title or _speaks(title) else ""
         chunks = tuple((chunk, _embedded(heading, chunk)) for chunk in split(converted))

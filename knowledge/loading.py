@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from knowledge.errors import ConversionFailed, DocumentTooLarge
 from knowledge.indexing import MAX_BYTES, Incoming
+from knowledge.unpacking import members
 
-SUFFIXES = {".md", ".markdown", ".html", ".htm", ".txt", ".pdf", ".docx"}
+SUFFIXES = {".md", ".markdown", ".mdx", ".rst", ".adoc", ".asciidoc", ".html", ".htm", ".txt", ".csv", ".tsv"}
+SUFFIXES |= {".pdf", ".docx", ".pptx", ".xlsx", ".eml", ".jsonl", ".ndjson"}
 
 
 def incoming(path: Path) -> Iterator[Incoming | tuple[str, Exception]]:
@@ -60,21 +61,8 @@ def _corpus(path: Path) -> Iterator[Incoming | tuple[str, Exception]]:
 
 
 def _archive(path: Path) -> Iterator[Incoming | tuple[str, Exception]]:
-    try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile:
-        yield path.name, ConversionFailed("not a zip archive, or a damaged one")
-        return
-    with archive:
-        for entry in archive.infolist():
-            if entry.is_dir() or Path(entry.filename).suffix.lower() not in SUFFIXES:
-                continue
-            if entry.file_size > MAX_BYTES or entry.file_size > 200 * max(entry.compress_size, 1):
-                yield entry.filename, DocumentTooLarge(f"{entry.file_size} bytes unpacked")
-                continue
-            with archive.open(entry) as file:  # the declared size may lie (F5)
-                data = file.read(MAX_BYTES + 1)
-            if len(data) > MAX_BYTES:
-                yield entry.filename, DocumentTooLarge("larger than it declares")
-                continue
-            yield Incoming(external_id=entry.filename[:500], name=Path(entry.filename).name, data=data)
+    for name, found in members(path, suffixes=SUFFIXES, max_bytes=MAX_BYTES):
+        if isinstance(found, bytes):
+            yield Incoming(external_id=name[:500], name=Path(name).name, data=found)
+        else:
+            yield name, found

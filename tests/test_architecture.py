@@ -46,6 +46,14 @@ def test_the_heart_of_the_gateway_knows_no_django() -> None:
     assert len(files) > 6
 
 
+def test_what_runs_in_the_sandbox_knows_no_django() -> None:
+    knowledge = ROOT / "knowledge"
+    files = [knowledge / "types.py", knowledge / "errors.py"]
+    files += [*(knowledge / "sandbox").glob("*.py"), *(knowledge / "converters").glob("*.py")]
+    assert {str(path) for path in files if imports(path) & {"django", "gateway", "accounts"}} == set()
+    assert len(files) > 30
+
+
 @pytest.mark.parametrize("layer", [each for each in LAYERS if each != "config"])
 def test_only_config_reads_the_environment(layer: str) -> None:
     assert [

@@ -6,29 +6,22 @@ DTDs refused (F3) and sizes checked before anything is unpacked (F1).
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from knowledge.converters.archive import opened, read_part
 from knowledge.converters.docx_styles import Styles, attribute, local_name
 from knowledge.converters.docx_text import ParagraphReader
 from knowledge.converters.draft import DocumentDraft
-from knowledge.errors import ConversionFailed, DocumentBomb, EncryptedDocument, TooComplex
+from knowledge.errors import ConversionFailed, TooComplex
 from knowledge.types import BlockKind, ConvertedDocument
 
-MAX_PART_BYTES = 30 * 1024 * 1024
-MAX_TOTAL_BYTES = 300 * 1024 * 1024
-MAX_RATIO = 120  # ordinary document.xml: 5 to 25; repetitive tables reach 60
-MAX_ENTRIES = 10_000
 MAX_DEPTH = 500
 
-_SMALL = 1024 * 1024  # whatever the ratio, this much does no harm
 _OBVIOUS = re.compile(r"^(?:microsoft word\b.*|document\s?\d*|untitled.*|word document|title|.*\.docx?)$", re.I)
 _TRANSPARENT = frozenset(
     ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo", "body", "Choice", "AlternateContent")
@@ -59,38 +52,11 @@ def convert_docx(data: bytes, *, name: str) -> ConvertedDocument:
 
 
 def _read_parts(data: bytes) -> dict[str, bytes]:
-    """The parts that we read, unpacked under their limits. The sizes that the archive declares are
-    checked first, and again against what really comes out, since they may lie (F5)."""
+    """The parts that we read, unpacked under the archive's limits."""
     wanted: tuple[str, ...] = ("word/document.xml", "word/styles.xml", "word/numbering.xml", "word/footnotes.xml")
     wanted += ("word/endnotes.xml", "docProps/core.xml")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            _refuse_bomb(entries)
-            return {entry.filename: _unpack(archive, entry) for entry in entries if entry.filename in wanted}
-    except RuntimeError as error:  # zipfile's word for a password, and for nothing else here
-        raise EncryptedDocument("the archive has a password") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
-        raise ConversionFailed("the DOCX archive is cut off or damaged") from error
-
-
-def _refuse_bomb(entries: list[zipfile.ZipInfo]) -> None:
-    if len(entries) > MAX_ENTRIES:
-        raise DocumentBomb(f"{len(entries):,} entries")
-    if sum(entry.file_size for entry in entries) > MAX_TOTAL_BYTES:
-        raise DocumentBomb("declares more bytes than we unpack")
-    for entry in entries:
-        ratio = entry.file_size / max(entry.compress_size, 1)
-        if entry.file_size > _SMALL and ratio > MAX_RATIO:
-            raise DocumentBomb(f"a part unpacks to {ratio:,.0f} times its size")
-
-
-def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    with archive.open(entry) as stream:
-        content = stream.read(MAX_PART_BYTES + 1)
-    if len(content) > MAX_PART_BYTES:
-        raise DocumentBomb(f"a part is larger than {MAX_PART_BYTES:,} bytes")
-    return content
+    with opened(data) as archive:
+        return {entry.filename: read_part(archive, entry) for entry in archive.infolist() if entry.filename in wanted}
 
 
 def _parse(part: bytes) -> Element:

@@ -12,6 +12,7 @@ from knowledge.errors import DocumentTooLarge, EmptyDocument
 from knowledge.types import Block, BlockKind, ConvertedDocument
 
 MAX_CHARACTERS = 5_000_000
+MAX_LINE = 500  # of a title and the like
 
 _RUNS = re.compile(r"[ \t]+")
 _BLANKS = re.compile(r"[ \t]*\n[ \t\n]*")
@@ -52,13 +53,21 @@ class DocumentDraft:
         self._parts.append(text)
         self._length += len(text) + 2
 
+    def append(self, document: ConvertedDocument) -> None:
+        """The blocks of another document, their headings two levels lower; pages are its own, so none."""
+        for block in document.blocks:
+            level = min(block.level + 2, 6) if block.level else 0
+            self.add(block.kind, document.text[block.start : block.end], level=level)
+        for warning in document.warnings:
+            self.warn(warning)
+
     def finish(self, *, name: str, title: str = "", metadata: Mapping[str, str] | None = None) -> ConvertedDocument:
         """The document. Its title is `title`, else its first heading, else the file's name. Raises
         EmptyDocument when no block holds any text."""
         if not self._blocks:
             raise EmptyDocument("no text in the document")
         text = "\n\n".join(self._parts)
-        title = self.one_line(title) or self._first_heading(text) or humanise(name)
+        title = self.one_line(title) or self._first_heading(text) or humanise(name)[:MAX_LINE]
         said = {key: self.one_line(value) for key, value in (metadata or {}).items()}
         said["title"] = title
         return ConvertedDocument(
@@ -70,14 +79,14 @@ class DocumentDraft:
         )
 
     def one_line(self, text: str) -> str:
-        return " ".join(self.clean(text).split())[:500]
+        return " ".join(self.clean(text).split())[:MAX_LINE]
 
     def _first_heading(self, text: str) -> str:
         headings = [block for block in self._blocks if block.kind is BlockKind.HEADING]
         if not headings:
             return ""
         first = min(headings[:3], key=lambda block: block.level)
-        return text[first.start : first.end]
+        return text[first.start : first.end][:MAX_LINE]
 
 
 def humanise(name: str) -> str:

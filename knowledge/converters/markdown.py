@@ -135,6 +135,11 @@ def convert_markdown(data: bytes, *, name: str) -> ConvertedDocument:
     Raises TooComplex, EmptyDocument, DocumentTooLarge."""
     text = decode(data).replace("\r\n", "\n").replace("\r", "\n")
     metadata, body = split_front_matter(text)
+    return document_of(body, metadata, name=name)
+
+
+def document_of(body: str, metadata: dict[str, str], *, name: str) -> ConvertedDocument:
+    """For what is Markdown once its own peculiarities are gone."""
     if _DEEP.search(body):
         raise TooComplex(f"quotes or lists nested deeper than {MAX_NESTING}")
     draft = DocumentDraft()

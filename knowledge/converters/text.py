@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from knowledge.converters.cleaning import clean_characters
 from knowledge.converters.decoding import decode
 from knowledge.converters.draft import DocumentDraft
 from knowledge.types import BlockKind, ConvertedDocument
@@ -17,12 +16,13 @@ _BULLET = re.compile(r"^([ \t]*)[*+•‣◦·–][ \t]+", re.M)
 def convert_text(data: bytes, *, name: str) -> ConvertedDocument:
     """Lines stay as they were written. Raises EmptyDocument, DocumentTooLarge."""
     draft = DocumentDraft()
-    text = decode(data)
-    if clean_characters(text)[1]:
-        draft.clean(text)
-    for lines in _paragraphs(clean_characters(text)[0]):
-        _add(draft, lines)
+    write_text(decode(data), draft)
     return draft.finish(name=name)
+
+
+def write_text(text: str, draft: DocumentDraft) -> None:
+    for lines in _paragraphs(draft.clean(text)):
+        _add(draft, lines)
 
 
 def _paragraphs(text: str) -> list[list[str]]:

@@ -28,10 +28,10 @@ def broken_converter(monkeypatch: pytest.MonkeyPatch) -> None:
     """A converter with a bug that one document brings to light."""
     convert = indexing.convert
 
-    def breaks(data: bytes, *, name: str, media_type: str = "") -> ConvertedDocument:
+    def breaks(data: bytes, *, name: str, media_type: str = "", owner: str = "") -> ConvertedDocument:
         if b"poison" in data:
             raise IndexError("list index out of range")
-        return convert(data, name=name, media_type=media_type)
+        return convert(data, name=name, media_type=media_type, owner=owner)
 
     monkeypatch.setattr(indexing, "convert", breaks)
 
