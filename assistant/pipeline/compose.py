@@ -35,7 +35,7 @@ from gateway.types import (
 from knowledge.retrieval.retriever import retrieve
 from knowledge.types import Hit
 
-PASSAGES = 6
+PASSAGES = 8
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """Forty questions about the demo help centre, written before the pipeline was tuned; ten of them
-have no answer there. With the extractive provider, so no language model takes part."""
+have no answer there. With the extractive provider, so no language model takes part.
+
+`evidence` is every text of the help centre that gives the whole answer by itself. Where an answer
+stands besides the article that it was taken from, somebody judged who had not seen what is cited."""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ QUESTIONS = [
 ]
 
 # What is reached; the aim is 25 of 30 (`docs/evaluation.md` says what stands in the way).
-HELD, REFUSED = 21, 7
+HELD, REFUSED = 23, 7
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +65,7 @@ def test_the_demo_is_answered_from_the_right_passages_and_refuses_what_it_does_n
     connections.warm_up().result()
     answers = {q["id"]: asyncio.run(_final(Ask(q["question"], customer))) for q in QUESTIONS}
     passages = {key: _passages(customer.tenant_id, found["citations"]) for key, found in answers.items()}
-    held = [q["id"] for q in QUESTIONS if q["answerable"] and q["evidence"] in passages[q["id"]]]
+    held = [q["id"] for q in QUESTIONS if any(text in passages[q["id"]] for text in q.get("evidence", ()))]
     refused = [q["id"] for q in QUESTIONS if not q["answerable"] and answers[q["id"]]["status"] == "abstained"]
     deltas = [found["timings_ms"]["first_delta"] for found in answers.values() if "first_delta" in found["timings_ms"]]
     quotes = sum(len(found["citations"]) for found in answers.values())
