@@ -44,6 +44,8 @@ class GatewaySettings:
     `budget_wait` is how many seconds a call waits for money that others hold. `webhook_loopback` lets webhooks
     go to this machine, and without TLS. `provider_rates` are for each key of each model, until the
     provider says less; `limit_wait` is how many seconds a call waits for its turn.
+    Of answers that are kept to be given again, each tenant has at most `cache_entries`, 0 for none;
+    `cache_wait` is how many seconds a call waits for another that asks the same.
     Without `redis_url`, circuits and limits are shared through PostgreSQL."""
 
     data_dir: Path
@@ -90,6 +92,8 @@ class GatewaySettings:
     user_rates: Rates = field(default=Rates())
     limit_wait: float = 15.0
     batch_limit_wait: float = 300.0
+    cache_entries: int = 2000
+    cache_wait: float = 8.0
 
     def __repr__(self) -> str:
         return f"GatewaySettings(answer_models={self.answer_models}, embedding_model={self.embedding_model!r})"

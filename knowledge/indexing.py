@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from gateway import client
 from gateway.types import Caller
+from knowledge import corpus
 from knowledge.converters import convert
 from knowledge.errors import ConverterBroke, KnowledgeError
 from knowledge.models import LEASE, Document, DocumentVersion, Passage, Source, State, StoredFile, Visibility
@@ -204,6 +205,7 @@ def swap(document: Document, prepared: Prepared, vectors: dict[str, str]) -> Doc
             document.visibility = metadata["visibility"]
         _insert_passages(document, version, chunks, vectors)
         document.current_version, document.state, document.lease_until = version, State.INDEXED, None
+        document.corpus = corpus.advance(document.tenant_id)
         document.save()
         with connection.cursor() as cursor:
             title = vectors[_digest(prepared.heading)] if prepared.heading else None
@@ -273,4 +275,5 @@ def remove(document: Document) -> None:
     _remove_passages(document)
     document.state, document.visibility = State.FAILED, Visibility.INTERNAL
     document.error_code, document.error_hint = "source_gone", "The source no longer has it."
-    document.save(update_fields=["state", "visibility", "error_code", "error_hint", "updated_at"])
+    document.corpus = corpus.advance(document.tenant_id)
+    document.save(update_fields=["state", "visibility", "error_code", "error_hint", "corpus", "updated_at"])

@@ -92,7 +92,9 @@ class AuditRecord(TenantModel):
     verdict = models.CharField(_("verdict"), max_length=20, blank=True)
     timings = models.JSONField(_("timings"), default=dict)
     attempts = models.JSONField(_("attempts"), default=list)
-    detail = models.JSONField(_("detail"), default=dict)  # of an erasure, retention or policy
+    detail = models.JSONField(
+        _("detail"), default=dict
+    )  # of an erasure, retention or policy; of a completion, what the cache had
     anchored = models.BigIntegerField(default=0)  # the number that the writer knew to be in the anchor
     content_digest = models.CharField(max_length=64, blank=True)
     previous_mac = models.CharField(max_length=64, blank=True)
