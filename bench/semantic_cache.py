@@ -48,7 +48,7 @@ from knowledge.models import Visibility
 from knowledge.retrieval.retriever import retrieve
 
 BOUNDS = (0.75, 0.80, 0.85, 0.88, 0.90, 0.92, 0.94, 0.96, 0.98)
-MATCHES = (0.0, 0.4, 0.5, 0.55, 0.6, 0.7, 1.01)
+MATCHES = (-1.0, 0.2, 0.3, 0.4, 0.5, 0.6, 1.01)  # -1: words are not compared, 1.01: they must be the same
 NEAREST = 5  # as many stored questions as the gateway looks at
 WITH_ARTICLES = ("stackfaq", "thunderbird_kb")
 
@@ -70,6 +70,7 @@ PRODUCTS = [
 ENDS = {
     "number": (" within 30 days?", " within 14 days?"),
     "plan": (" on the free plan?", " on the business plan?"),
+    "qualifier": ("?", " on my tablet?"),
     "comparative": (" for more than a week?", " for less than a week?"),
 }
 
@@ -95,7 +96,7 @@ def questions(folder: Path, name: str, most: int) -> list[Question]:
         row = json.loads(line)
         answers = [row["label"]] if row.get("label") else [key for key, grade in row["relevant"].items() if grade > 0]
         if row.get("clean", True) and row.get("in_scope", True) and answers:
-            found.append(Question(row.get("title") or row["text"], frozenset(answers)))
+            found.append(Question(row["text"], frozenset(answers)))
     random.Random(11).shuffle(found)
     return found[:most]
 
@@ -168,7 +169,7 @@ def curve(name: str, asked: Sequence[Question], found: list[list[Pair]]) -> Iter
     yield "  by the likeness that words must reach, at 0.80, 0.85, 0.90:"
     for match in MATCHES:
         cells = "".join(_cell(found, chances, bound, match, name in WITH_ARTICLES) for bound in (0.80, 0.85, 0.90))
-        yield f"  {match:.2f}   {cells}"
+        yield f"  {match:>5.2f}  {cells}"
 
 
 def _cell(found: list[list[Pair]], chances: int, bound: float, match: float | None, sources: bool) -> str:

@@ -1,9 +1,11 @@
-"""The audit log and the circuits, to read, and the budgets, to set. Django looks here for what the admin shows."""
+"""The audit log and the circuits, to read, and the budgets and the cache, to set. Django looks here for
+what the admin shows."""
 
 from __future__ import annotations
 
 from gateway.admin.audit import AuditPolicyAdmin, AuditRecordAdmin, AuditSubjectAdmin
 from gateway.admin.budgets import AlertWebhookAdmin, BudgetAdmin
+from gateway.admin.cache import CachePolicyAdmin
 from gateway.admin.circuits import CircuitAdmin
 
 __all__ = [
@@ -12,5 +14,6 @@ __all__ = [
     "AuditRecordAdmin",
     "AuditSubjectAdmin",
     "BudgetAdmin",
+    "CachePolicyAdmin",
     "CircuitAdmin",
 ]

@@ -14,84 +14,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from gateway.cache.wording import SAYS_NOTHING, SIDES, SPOKEN
 from gateway.likeness import best_likeness
 from gateway.words import STOP, WORD, stem
 
-MATCH = 0.55  # cosine of two words; docs/evaluation.md says why
+MATCH = 0.5  # cosine of two words; docs/evaluation.md says why
 NEGATION = re.compile(
     r"\b(?:not|no|never|none|nothing|neither|nor|without|cannot|unable|except|excluding|impossible|\w+n['’]t)\b", re.I
 )
-NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
+NUMBER = re.compile(r"(?<!\w)\d+(?:[.,:/-]\d+)*")
 SYMBOL = re.compile(r"[$€£¥%#+]|(?<=\w)\.\w{2,5}\b")  # currencies, shares, and endings of files
-SPOKEN_AS = """
-zero=0 two=2 three=3 four=4 five=5 six=6 seven=7 eight=8 nine=9 ten=10 eleven=11 twelve=12 dozen=12
-twenty=20 thirty=30 forty=40 fifty=50 sixty=60 seventy=70 eighty=80 ninety=90 hundred=100 thousand=1000
-million=1000000 half=1/2 double=x2 twice=x2 triple=x3 once=x1
-"""
-SPOKEN = dict(pair.split("=") for pair in SPOKEN_AS.split())
-# Each line is a choice: a question that speaks of one of its sides is not one that speaks of another.
-# Words of one side are joined by a stroke.
-CHOICES = """
-enable/activate disable/deactivate
-add/insert remove/delete/erase
-open close/shut
-increase/raise decrease/reduce/lower
-upload download
-import export
-send/sent receive/received
-buy/purchase sell
-deposit withdraw/withdrawal
-credit debit
-before/until after/since
-more less/fewer
-most/maximum/max/highest least/minimum/min/lowest
-big/large/bigger/larger small/little/smaller
-longer/higher shorter
-faster/quicker slower
-cheaper dearer
-earlier later
-earliest/oldest latest/newest
-first last
-show/unhide hide
-start/begin stop/end/finish
-accept/approve reject/decline/refuse
-incoming outgoing
-internal external
-public private
-old new
-left right
-top bottom
-above below
-horizontal/horizontally vertical/vertically
-upgrade downgrade
-online offline
-manually/manual automatically/automatic
-sender recipient
-row column
-minute/minutes hour/hours/hourly day/days/daily week/weeks/weekly month/months/monthly year/years/yearly/annual/annually
-kb mb gb tb
-dollar/dollars/usd euro/euros/eur pound/pounds/gbp
-free basic standard plus pro/professional premium business enterprise team/teams personal family student
-monday tuesday wednesday thursday friday saturday sunday
-january february march april june july august september october november december
-windows mac/macos/osx linux/ubuntu android ios/iphone/ipad
-chrome firefox safari edge opera
-today tomorrow yesterday
-"""
-SIDES: dict[str, tuple[int, int]] = {
-    word: (choice, side)
-    for choice, line in enumerate(CHOICES.split("\n"))
-    for side, words in enumerate(line.split())
-    for word in words.split("/")
-}
 PHRASES = [
     re.compile(r"\b(?:turn\w*|switch\w*)\b(?:\W+\w+){0,4}?\W+(on|off)\b", re.I),
     re.compile(r"\b(?:log\w*|sign\w*)[ -]?(in|out|off|up|on)\b", re.I),
     re.compile(r"\b(?:zoom\w*|scroll\w*|check\w*|opt\w*|move\w*)\W+(in|out|up|down)\b", re.I),
 ]
 KIND = re.compile(r"\b(when|who|whose|where|why|how (?:long|much|many|often|soon|far|old|big|large))\b", re.I)
+NAMED = re.compile(r"[^\W_]+(?:[.'’-][^\W_]+)*")
+BEGUN = re.compile(r"(?:^|[.!?:\n]\s*)[\W_]*$")
+ODD = re.compile(r"[a-z]\d|\d[a-z]|[a-z][A-Z]")
 REVERSING = re.compile(r"(?:un|dis|de|in|im|ir|il|re|non|mis)-?")
-ROUTE = re.compile(r"\b(from|to|into|over|for|by|than)\s+(?:(?:a|an|the|my|your|another|other)\s+)*([\w@'-]+(?:\.\w+)*)", re.I)
+ROUTE = re.compile(
+    r"\b(from|to|into|over|for|by|than)\s+(?:(?:a|an|the|my|your|another|other)\s+)*([\w@'-]+(?:\.\w+)*)", re.I
+)
 
 
 def difference(one: str, other: str, *, match: float = MATCH) -> str:
@@ -158,14 +103,13 @@ def _telling(text: str) -> dict[str, str]:
 
 def _names(text: str) -> set[str]:
     """Stems of words that are written as names: capitals where no sentence begins, or letters with digits."""
-    words = list(re.finditer(r"[^\W_]+(?:[.'’-][^\W_]+)*", text))
-    capitals = [each for each in words if each.group()[0].isupper()]
-    if len(capitals) * 2 > len(words):  # a headline, or somebody who shouts
+    words = [each for each in NAMED.finditer(text) if each.group() != "I"]
+    inner = [each for each in words if not BEGUN.search(text[: each.start()])]
+    capitals = [each.group() for each in inner if each.group()[0].isupper()]
+    if len(capitals) * 2 > len(inner):  # a headline, or somebody who shouts
         capitals = []
-    begun = re.compile(r"(?:^|[.!?:\n]\s*)[\W_]*$")
-    named = {each.group() for each in capitals if not begun.search(text[: each.start()])}
-    named |= {each.group() for each in words if re.search(r"[a-z]\d|\d[a-z]|[a-z][A-Z]", each.group())}
-    plain = {part.lower() for name in named for part in WORD.findall(name)}
+    odd = [each.group() for each in words if ODD.search(each.group())]
+    plain = {part.lower() for name in [*capitals, *odd] for part in WORD.findall(name)}
     return {stem(word) for word in plain if word not in STOP and len(word) > 1}
 
 
@@ -180,6 +124,7 @@ def _turns(word: str, longer: str) -> bool:
 
 
 def _unmet(words: dict[str, str], others: dict[str, str], match: float) -> bool:
-    """Whether a word meets none of the other question's that is near enough to it."""
-    alone = [word for stemmed, word in words.items() if stemmed not in others]
+    """Whether a word that says something meets none of the other question's that is near enough to it."""
+    telling = words.keys() - others.keys() - SAYS_NOTHING
+    alone = [words[each] for each in telling]
     return any(near < match for near in best_likeness(alone, others.values()))
