@@ -1,6 +1,6 @@
 """How often a similar question that was answered before can answer a new one, and how often wrongly.
 
-    .venv/bin/python bench/semantic_cache.py ../shared/eval [--most 1200]
+    .venv/bin/python bench/semantic_cache.py ../shared/eval [--most 1200] [--sets banking77 turned …]
 
 The questions of a set arrive in an order drawn at random. Each is held against all before it: a hit is
 right where the two have the same article or intent, wrong otherwise. "Hits" are right hits of those
@@ -50,6 +50,7 @@ from knowledge.retrieval.retriever import retrieve
 BOUNDS = (0.75, 0.80, 0.85, 0.88, 0.90, 0.92, 0.94, 0.96, 0.98)
 MATCHES = (-1.0, 0.2, 0.3, 0.4, 0.5, 0.6, 1.01)  # -1: words are not compared, 1.01: they must be the same
 NEAREST = 5  # as many stored questions as the gateway looks at
+SETS = ("stackfaq", "thunderbird_kb", "banking77", "clinc_oos")
 WITH_ARTICLES = ("stackfaq", "thunderbird_kb")
 
 OPPOSITES = [
@@ -225,21 +226,24 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--most", type=int, default=1200, help="questions of each set, and turned round of each kind")
-    parser.add_argument(
-        "--slips", action="store_true", help="also print wrong hits at 0.85 that the check lets through"
-    )
+    parser.add_argument("--sets", nargs="+", choices=[*SETS, "turned"], default=[*SETS, "turned"])
+    parser.add_argument("--slips", action="store_true", help="also print wrong hits at 0.85 that are let through")
     options = parser.parse_args()
     migrate()
     everything: list[Question] = []
-    for name in ("stackfaq", "thunderbird_kb", "banking77", "clinc_oos"):
+    for name in SETS:
         asked = questions(options.folder, name, options.most)
         everything += asked
+        if name not in options.sets:
+            continue
         with undone():
             tenant = Tenant.objects.create(slug=f"cache-{name.replace('_', '-')}", name=name)
             found = pairs(options.folder, name, tenant, asked)
         print("\n".join(curve(name, asked, found)), flush=True)
         if options.slips:
             print("\n".join(_slips(options.folder, name, asked, found)), flush=True)
+    if "turned" not in options.sets:
+        return
     with undone():
         tenant = Tenant.objects.create(slug="cache-turned", name="turned round")
         print("turned round: kind, how many, share that hits by the bound alone → with the check")
