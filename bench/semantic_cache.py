@@ -49,6 +49,7 @@ from knowledge.retrieval.retriever import retrieve
 
 BOUNDS = (0.75, 0.80, 0.85, 0.88, 0.90, 0.92, 0.94, 0.96, 0.98)
 MATCHES = (-1.0, 0.2, 0.3, 0.4, 0.5, 0.6, 1.01)  # -1: words are not compared, 1.01: they must be the same
+LONGEST = 300  # characters of a question that is turned round
 NEAREST = 5  # as many stored questions as the gateway looks at
 SETS = ("stackfaq", "thunderbird_kb", "banking77", "clinc_oos")
 WITH_ARTICLES = ("stackfaq", "thunderbird_kb")
@@ -204,7 +205,7 @@ def hard(tenant: Tenant, asked: Sequence[Question], most: int) -> Iterator[str]:
     made: dict[str, list[tuple[str, str]]] = {}
     for question in asked:
         for kind, text, other in turned(question.text):
-            if text != other:
+            if text != other and len(text) <= LONGEST:
                 made.setdefault(kind, []).append((text, other))
     for kind, found in sorted(made.items()):
         chosen = random.Random(5).sample(found, min(most, len(found)))

@@ -59,10 +59,11 @@ def difference(one: str, other: str, *, match: float = MATCH) -> str:
     return "word" if _unmet(words, others, match) or _unmet(others, words, match) else ""
 
 
-def _quantities(text: str) -> frozenset[str]:
-    spoken = {SPOKEN[word] for word in WORD.findall(text.lower()) if word in SPOKEN}
-    written = {number.replace(",", "") for number in NUMBER.findall(text)}
-    return frozenset(spoken | written | set(SYMBOL.findall(text.lower())))
+def _quantities(text: str) -> list[str]:
+    """In order of the alphabet, each as often as it stands there."""
+    spoken = [SPOKEN[word] for word in WORD.findall(text.lower()) if word in SPOKEN]
+    written = [number.replace(",", "") for number in NUMBER.findall(text)]
+    return sorted([*spoken, *written, *SYMBOL.findall(text.lower())])
 
 
 def _chosen_otherwise(one: str, other: str) -> bool:

@@ -428,8 +428,8 @@ async def test_when_the_first_fails_the_others_ask_for_themselves(
 ) -> None:
     async with wired(monkeypatch, (CHAT, [first, Script(CHAT.say([f"{SAID} [1]."], "stop"))])) as (server,):
         results = await asyncio.gather(*(ask(cast) for _ in range(3)))
-        assert len(server.requests) == 3
-    said = [result["answer"] for result in results if result["provider"] == "openai"]
+        assert len(server.requests) in (2, 3)  # a third who comes late finds what the second was told
+    said = [result["answer"] for result in results if result["provider"] != "extractive"]
     assert said.count(f"{SAID}. [1]") == 2
     assert await leads(cast) == 0
 
