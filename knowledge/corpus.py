@@ -2,8 +2,9 @@
 the document that was changed keeps it. So whoever read the number and then searched can tell later
 whether a document is newer than what they found.
 
-The tenant's row is locked from there to the end of the transaction, so that numbers become visible in
-their order. Does not count: a title or an address that changes while the passages stay.
+The tenant's row is locked from there to the end of the transaction: numbers become visible in their
+order, and whoever changes passages takes the number first, so nobody waits in a circle for the counts
+of terms. Does not count: a title or an address that changes while the passages stay.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def number(tenant_id: int) -> int:
 
 
 def advance(tenant_id: int) -> int:
-    """The next number. Late in a transaction, for others wait for its end."""
+    """The next number, before anything else in the transaction."""
     with connection.cursor() as cursor:
         cursor.execute(ADVANCE, [tenant_id])
         return int(cursor.fetchone()[0])

@@ -185,6 +185,7 @@ def swap(document: Document, prepared: Prepared, vectors: dict[str, str]) -> Doc
     """Replaces the document's passages in one transaction: a reader sees the old or the new."""
     converted, chunks = prepared.converted, prepared.chunks
     with transaction.atomic(savepoint=False):
+        document.corpus = corpus.advance(document.tenant_id)
         known = document.current_version_id is not None
         number = document.versions.count() + 1 if known else 1
         version: DocumentVersion = DocumentVersion.objects.create(
@@ -205,7 +206,6 @@ def swap(document: Document, prepared: Prepared, vectors: dict[str, str]) -> Doc
             document.visibility = metadata["visibility"]
         _insert_passages(document, version, chunks, vectors)
         document.current_version, document.state, document.lease_until = version, State.INDEXED, None
-        document.corpus = corpus.advance(document.tenant_id)
         document.save()
         with connection.cursor() as cursor:
             title = vectors[_digest(prepared.heading)] if prepared.heading else None
@@ -272,8 +272,8 @@ def _insert_passages(
 
 def remove(document: Document) -> None:
     """Takes a vanished document out of search. Its versions stay: old answers cite them."""
+    document.corpus = corpus.advance(document.tenant_id)
     _remove_passages(document)
     document.state, document.visibility = State.FAILED, Visibility.INTERNAL
     document.error_code, document.error_hint = "source_gone", "The source no longer has it."
-    document.corpus = corpus.advance(document.tenant_id)
     document.save(update_fields=["state", "visibility", "error_code", "error_hint", "corpus", "updated_at"])

@@ -33,7 +33,7 @@ KIND = re.compile(r"\b(when|who|whose|where|why|how (?:long|much|many|often|soon
 NAMED = re.compile(r"[^\W_]+(?:[.'’-][^\W_]+)*")
 BEGUN = re.compile(r"(?:^|[.!?:\n]\s*)[\W_]*$")
 ODD = re.compile(r"[a-z]\d|\d[a-z]|[a-z][A-Z]")
-REVERSING = re.compile(r"(?:un|dis|de|in|im|ir|il|re|non|mis)-?")
+REVERSING = re.compile(r"(?:un|dis|de|in|im|ir|il|re|non)-?")
 ROUTE = re.compile(
     r"\b(from|to|into|over|for|by|than)\s+(?:(?:a|an|the|my|your|another|other)\s+)*([\w@'-]+(?:\.\w+)*)", re.I
 )
