@@ -12,8 +12,9 @@ from ninja import Field, Path, Query, Router, Schema
 from accounts.api_auth import actor_of, identified, scoped
 from accounts.tenancy import in_tenant
 from assistant.api_shapes import AnswerShape, ConversationShape, DoneShape, WholeConversationShape
+from assistant.feedback import rate
 from assistant.messages import Question
-from assistant.models import Conversation, Feedback, Message
+from assistant.models import Conversation, Message
 from assistant.pipeline.answer import Ask, answer, own_conversation
 from assistant.running import Run, owner_of, running, saved_event
 from assistant.sse import STREAM, one, sse
@@ -107,9 +108,7 @@ def feedback(request: HttpRequest, tenant: Path[str], message: uuid.UUID, body: 
     found = Message.objects.filter(pk=message, role="assistant", conversation__user_id=actor.user_id).first()
     if found is None:
         raise Http404
-    Feedback.objects.update_or_create(
-        message=found, user_id=actor.user_id, defaults={"tenant_id": actor.tenant_id, **body.dict()}
-    )
+    rate(found, user_id=actor.user_id, **body.dict())
     return {"status": "saved"}
 
 

@@ -53,7 +53,8 @@ class UsageShape(OpenSchema):
 
 
 class AnswerShape(OpenSchema):
-    """A checked answer, or why there is none: `reason` is a code of docs/errors.md."""
+    """A checked answer, or why there is none: `reason` is a code of docs/errors.md. `cached` says that
+    the answer was given before: to the same question, or to a similar one."""
 
     status: Literal["answered", "abstained", "stopped", "failed"]
     reason: str
@@ -64,6 +65,7 @@ class AnswerShape(OpenSchema):
     nearest: list[NearestShape] = []
     provider: str = ""
     model: str = ""
+    cached: Literal["", "exact", "semantic"] = ""
     usage: UsageShape | None = None
     cost: str = ""
     timings_ms: dict[str, Any] = {}

@@ -80,6 +80,7 @@ class Turn:
     extractive: bool = False  # as configured
     quoted_instead: bool = False  # of an answer, which no model could be reached for
     pointed_instead: bool = False  # not even quoted
+    cached: str = ""  # "exact" or "semantic", where the answer was given before
     thumb: str = ""
 
 
@@ -116,6 +117,7 @@ def _answered(turn: Turn, message: Message, slug: str, thumbs: dict[Any, str]) -
     turn.extractive = final.get("provider") == "extractive" and answered and not degraded
     turn.quoted_instead = degraded and answered
     turn.pointed_instead = degraded and not answered
+    turn.cached = final.get("cached", "") if answered else ""
     turn.thumb = thumbs.get(message.pk, "")
     turn.nearest = nearest(final, slug)
     turn.paragraphs = paragraphs(final, slug)

@@ -21,6 +21,7 @@ from accounts.models import Membership, Tenant, User
 from accounts.permissions import Actor, actor_for
 from accounts.tenancy import identity_scope, tenant_scope
 from assistant.errors import AssistantError
+from assistant.feedback import rate
 from assistant.models import Conversation, Feedback, Message
 from assistant.pipeline.answer import Ask, answer
 from assistant.presenting import DOUBT, DOUBTS, REASONS, failures, turns
@@ -187,16 +188,7 @@ def feedback(request: HttpRequest, actor: Actor, message_id: uuid.UUID) -> HttpR
         return HttpResponse(status=422)
     known = {code for code, _label in REASONS}
     reasons = [reason for reason in request.POST.getlist("reasons") if reason in known]
-    Feedback.objects.update_or_create(
-        message=message,
-        user_id=actor.user_id,
-        defaults={
-            "tenant_id": actor.tenant_id,
-            "value": value,
-            "reasons": reasons,
-            "comment": _typed(request, "comment", 2000),
-        },
-    )
+    rate(message, user_id=actor.user_id, value=value, reasons=reasons, comment=_typed(request, "comment", 2000))
     if request.headers.get("X-Requested-With") == "fetch":
         return HttpResponse(status=204)
     messages.success(request, _("Thank you. Your feedback is saved."))

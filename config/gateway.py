@@ -38,6 +38,8 @@ def gateway_settings(env: Env, *, data_dir: Path, redis_url: str, audit_key: str
         tenant_rates=_rates(env, "TENANT"),
         user_rates=_rates(env, "USER"),
         webhook_loopback=env.boolean("CITEDESK_WEBHOOK_LOOPBACK", False),
+        cache_entries=env.integer("CITEDESK_CACHE_ENTRIES", 2000, low=0, high=1_000_000),
+        cache_wait=env.integer("CITEDESK_CACHE_WAIT", 8, low=0, high=60),
         front=front(env.text("CITEDESK_FRONT"), env.text("CITEDESK_FRONT_KEY"), env.text("CITEDESK_FRONT_HEADERS")),
         timestamp_url=env.http_url("CITEDESK_TIMESTAMP_URL"),
         timestamp_roots=env.text("CITEDESK_TIMESTAMP_ROOTS"),

@@ -1,6 +1,6 @@
 """The interface that every provider and every wrapper around one shares.
 
-`Admitted(Fallback([Retrying(Breaking(Limited(Metered(Fitted(Timed(provider)))))), …]))`: each is a
+`Cached(Admitted(Fallback([Retrying(Breaking(Limited(Metered(Fitted(Timed(provider)))))), …])))`: each is a
 `Streaming`, so that the order can be read in one place (`gateway.client`) and each tested alone.
 """
 

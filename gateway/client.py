@@ -3,6 +3,7 @@
 The order of what a completion passes through, outermost first:
 
     Stream            writes the audit record when the context closes, whatever happened
+    Cached            an answer that was given before, or one that another call is about to get
     Admitted          the tenant's and the user's calls and tokens a minute
     Fallback          the next candidate when a provider fails, or when it is slow and the call is hedged
     Redacted          placeholders instead of personal data, unless the tenant clears the provider
@@ -36,6 +37,7 @@ from gateway.base import Candidate
 from gateway.breaker.breaking import Breaking
 from gateway.breaker.circuit import circuit_of
 from gateway.budgets import Wish, reserve, settle
+from gateway.cache.cached import Cached, conclude
 from gateway.conf import configured
 from gateway.errors import GatewayError, StreamBroken
 from gateway.fallback import Fallback
@@ -76,8 +78,8 @@ class Stream:
 
     Ends after `Finished`, or raises a `GatewayError`. `judge` may be called until the context
     closes, which closes the provider's connection, books the money and writes the audit record in
-    one transaction, also after an error or a cancellation. Then `trace.audit_id`, `trace.cost` and
-    `trace.usage` are final.
+    one transaction, also after an error or a cancellation, and lets the cache have a good answer. Then
+    `trace.audit_id`, `trace.cost` and `trace.usage` are final.
     """
 
     def __init__(self, call: Call) -> None:
@@ -133,6 +135,7 @@ class Stream:
         frozen, kept = writer.frozen_completion(self._redaction.recorded), self._redaction.record(self.trace)
         await to_the_end(in_tenant(self.call.caller.tenant_id, _close_books, frozen, kept))
         self.trace.audit_id = kept.audit_id
+        await conclude(self.call, self.trace)
 
     async def _note(self, event: StreamEvent) -> None:
         match event:
@@ -275,7 +278,7 @@ async def _routed(call: Call, trace: Trace, redaction: Redaction) -> AsyncGenera
     until = asyncio.get_running_loop().time() + call.options.total_timeout
     purse, allowed = Purse(trace), partial(cleared, call.caller.tenant_id)
     chain = Fallback([Redacted(_candidate(profile, purse, until), redaction, allowed) for profile in profiles])
-    async with aclosing(Admitted(chain).stream(call, trace)) as events:
+    async with aclosing(Cached(Admitted(chain), profiles).stream(call, trace)) as events:
         async for event in events:
             yield event
 

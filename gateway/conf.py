@@ -46,6 +46,8 @@ class GatewaySettings:
     provider says less; `limit_wait` is how many seconds a call waits for its turn.
     `cleared_providers` may read texts as they are, where a tenant has no policy of its own;
     `redaction_seconds` is how long a call waits for what has to be taken out of it.
+    Of answers that are kept to be given again, each tenant has at most `cache_entries`, 0 for none;
+    `cache_wait` is how many seconds a call waits for another that asks the same.
     Without `redis_url`, circuits and limits are shared through PostgreSQL."""
 
     data_dir: Path
@@ -98,6 +100,8 @@ class GatewaySettings:
     redaction_detector: str = "patterns"
     presidio_model: str = "en_core_web_sm"
     redaction_seconds: float = 10.0
+    cache_entries: int = 2000
+    cache_wait: float = 8.0
 
     def __repr__(self) -> str:
         return f"GatewaySettings(answer_models={self.answer_models}, embedding_model={self.embedding_model!r})"

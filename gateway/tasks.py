@@ -8,14 +8,17 @@ from django.utils import timezone
 from accounts.models import Tenant
 from gateway import alerts, budgets
 from gateway.audit import retention, timestamps
+from gateway.cache import store as cache
 from gateway.door import replies
 from gateway.limits import store
 
 
 @shared_task(name="gateway.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
-    """Ends the calls whose process died: money back, and a record that says so. May run twice."""
+    """Ends the calls whose process died: money back, and a record that says so. Lets kept answers go that
+    are too old. May run twice."""
     store.forget_full()
+    cache.sweep(timezone.now())
     return budgets.sweep(timezone.now())
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from gateway.abilities import Image, OutputSchema, Safety, Tool, ToolCall, ToolChoice
+from gateway.cache.types import NOTHING_CACHED, CacheNote, Reuse
 
 JSON = dict[str, Any]
 
@@ -138,7 +139,8 @@ class Caller:
 class Call:
     """A request for a completion. `sources` are data for the audit record and for the
     extractive provider; what a language model reads of them stands in `messages`. `replay_of` is
-    the id of the audited call that this one repeats."""
+    the id of the audited call that this one repeats. Without `reuse` it is never answered from the
+    cache, nor kept there."""
 
     caller: Caller
     messages: tuple[Message, ...]
@@ -147,6 +149,7 @@ class Call:
     question: str = ""
     prompt_version: str = ""
     replay_of: uuid.UUID | None = None
+    reuse: Reuse | None = None
     id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 
@@ -231,10 +234,12 @@ class EmbeddingCall:
 @dataclass(frozen=True)
 class Verdict:
     """What the caller found when it checked the answer: `supported`, `partly_supported`,
-    `unsupported`, `abstained` or `unchecked`, and the evidence as JSON."""
+    `unsupported`, `abstained` or `unchecked`, and the evidence as JSON. `cited` are the markers of the
+    sources that the answer rests on."""
 
     name: str = "unchecked"
     detail: JSON = field(default_factory=dict)
+    cited: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -260,6 +265,7 @@ class Trace:
     redaction: dict[str, int] = field(default_factory=dict)
     audit_id: str = ""
     degraded: Degraded = Degraded.NO
+    cache: CacheNote = NOTHING_CACHED
 
     def mark(self, name: str) -> None:
         """Notes that `name` happens now; the first time counts."""

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from gateway import client
 from gateway.types import Caller
+from knowledge import corpus
 from knowledge.conversion import convert
 from knowledge.errors import ConverterBroke, KnowledgeError
 from knowledge.models import LEASE, Document, Passage, Source, State, StoredFile, Visibility
@@ -178,7 +179,8 @@ def embedder(tenant_id: int, *, rolls_back: bool = False) -> Embed:
 
 def remove(document: Document) -> None:
     """Takes a vanished document out of search. Its versions stay: old answers cite them."""
+    document.corpus = corpus.advance(document.tenant_id)
     remove_passages([document.pk])
     document.state, document.visibility = State.FAILED, Visibility.INTERNAL
     document.error_code, document.error_hint = "source_gone", "The source no longer has it."
-    document.save(update_fields=["state", "visibility", "error_code", "error_hint", "updated_at"])
+    document.save(update_fields=["state", "visibility", "error_code", "error_hint", "corpus", "updated_at"])

@@ -12,7 +12,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField, HnswIndex, SparseVectorField
 
-from accounts.models import TenantManager, TenantModel
+from accounts.models import Tenant, TenantManager, TenantModel
 from accounts.permissions import Actor
 
 DIMENSIONS = 384  # of the packaged embedding model; another size needs a migration
@@ -77,6 +77,7 @@ class Document(TenantModel):
     current_version = models.ForeignKey("DocumentVersion", null=True, on_delete=models.SET_NULL, related_name="+")
     embedding = HalfVectorField(dimensions=DIMENSIONS, null=True, editable=False)
     title_embedding = HalfVectorField(dimensions=DIMENSIONS, null=True, editable=False)
+    corpus = models.BigIntegerField(default=0, editable=False)  # the number that its passages came with
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -171,3 +172,13 @@ class TermCount(TenantModel):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "term"], name="term_once")]
+
+
+class Corpus(TenantModel):
+    """How often what can be found has changed (`knowledge.corpus`)."""
+
+    tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    number = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return str(self.number)

@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from knowledge import corpus
 from knowledge.models import Document, DocumentVersion, Passage, State, Visibility
 from knowledge.retrieval.keyword import CONFIGURATION, COUNT_TERMS, WEIGHTS
 from knowledge.retrieval.language import spaced
@@ -37,7 +38,7 @@ INSERT_PASSAGES = f"""
 
 INDEXED = f"""
     UPDATE knowledge_document AS document
-    SET title = new.title, url = new.url, visibility = new.visibility, outdated = new.outdated,
+    SET corpus = %s, title = new.title, url = new.url, visibility = new.visibility, outdated = new.outdated,
         superseded_by = new.successor, current_version_id = new.version,
         state = '{State.INDEXED}', lease_until = NULL, updated_at = %s, title_embedding = new.vector::halfvec,
         embedding = (SELECT avg(embedding) FROM knowledge_passage WHERE version_id = new.version)
@@ -68,12 +69,13 @@ def swap(ready: Sequence[tuple[Document, Prepared]], vectors: Mapping[str, str])
     """Makes the new versions the current ones, in one transaction. Passes over a document whose lease
     is not the one it was taken with: its file has changed meanwhile, or another worker has it."""
     with transaction.atomic(savepoint=False):
+        number = corpus.advance(ready[0][0].tenant_id)
         held = _held([document for document, _ in ready])
         ready = [(document, prepared) for document, prepared in ready if document.pk in held]
         versions = _add_versions(ready)
         _insert_passages(ready, versions, vectors)
         remove_passages([document.pk for document, _ in ready], but=[version.pk for version in versions])
-        _mark_indexed(ready, versions, vectors)
+        _mark_indexed(ready, versions, vectors, number)
     return versions
 
 
@@ -146,7 +148,10 @@ def _insert_passages(
 
 
 def _mark_indexed(
-    ready: Sequence[tuple[Document, Prepared]], versions: Sequence[DocumentVersion], vectors: Mapping[str, str]
+    ready: Sequence[tuple[Document, Prepared]],
+    versions: Sequence[DocumentVersion],
+    vectors: Mapping[str, str],
+    number: int,
 ) -> None:
     rows = [
         (
@@ -163,7 +168,7 @@ def _mark_indexed(
         for stands in [standing(prepared.converted)]
     ]
     if rows:
-        _execute(INDEXED, [timezone.now(), *(list(column) for column in zip(*rows, strict=True))])
+        _execute(INDEXED, [number, timezone.now(), *(list(column) for column in zip(*rows, strict=True))])
 
 
 def _visibility(document: Document, prepared: Prepared) -> str:

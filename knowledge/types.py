@@ -62,7 +62,8 @@ class Hit:
     """A retrieved passage. `scores` has `dense` (cosine, -1 to 1, comparable between queries), `keyword`
     (BM25, from 0), `share` (of the query's best BM25, 0 to 1), `coverage` (of the most BM25 that any
     passage could have, 0 to 1), `document` and `title` (cosines of the whole document and of its title),
-    `hybrid` and `ranked` (comparable within one query alone); `score` is the one that it was ordered by."""
+    `hybrid` and `ranked` (comparable within one query alone); `score` is the one that it was ordered by.
+    `corpus` is the number that the document's passages came with (`knowledge.corpus`)."""
 
     passage_id: int
     document: str
@@ -78,3 +79,4 @@ class Hit:
     score: float
     scores: dict[str, float] = field(default_factory=dict)
     outdated: bool = False  # its article says so
+    corpus: int = 0

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-# Models write [1], [1, 2], [1][2] and sometimes 【1】 or [Source 1].
-MARKER = re.compile(r"[\[【](?:sources?\s*)?(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)[\]】]", re.IGNORECASE)
+from gateway.cache.markers import MARKER, numbers
+
 POSSIBLE = re.compile(r"[\[【](?:s|so|sou|sour|sourc|sources?\s*)?(?:\d{1,3}(?:\s*[,;]\s*)?)*\s*$", re.IGNORECASE)
 LONGEST = 40
 
@@ -54,7 +54,7 @@ class CitationParser:
         for match in MARKER.finditer(text):
             if match.start() > position:
                 pieces.append(Text(text[position : match.start()]))
-            for number in (int(digits) for digits in re.findall(r"\d+", match.group(1))):
+            for number in numbers(match.group()):
                 if number in self.known:
                     pieces.append(Mark(number))
                 else:

@@ -18,6 +18,7 @@ from assistant.pipeline.guard import guard
 from assistant.pipeline.numbering import Numbering, numbered
 from assistant.pipeline.rewrite import standalone
 from gateway import client
+from gateway.cache.types import Reuse
 from gateway.types import (
     Call,
     Caller,
@@ -32,6 +33,8 @@ from gateway.types import (
     Trace,
     Verdict,
 )
+from knowledge import corpus
+from knowledge.retrieval.language import is_english
 from knowledge.retrieval.retriever import retrieve
 from knowledge.types import Hit
 
@@ -93,6 +96,7 @@ class Outcome:
             "provider": self.trace.provider,
             "model": self.trace.model,
             "degraded": self.trace.degraded.value,
+            "cached": self.trace.cache.kind.value if self.trace.cache.hit else "",
             "usage": {
                 "input_tokens": usage.input_tokens,
                 "output_tokens": usage.output_tokens,
@@ -120,8 +124,8 @@ async def compose(request: Request, outcome: Outcome) -> AsyncGenerator[Event, N
     outcome.question = guarded.text
     yield Progress("searching", {})
     query = await standalone(guarded.text, request.history, lambda texts: _embedded(texts, request.caller))
-    hits = await _search(query, request, outcome)
-    outcome.nearest = hits
+    found = await _search(query, request, outcome)
+    hits = outcome.nearest = found.hits
     outcome.reason = abstain.too_weak(query, hits)
     if outcome.reason:
         outcome.status = "abstained"
@@ -129,25 +133,33 @@ async def compose(request: Request, outcome: Outcome) -> AsyncGenerator[Event, N
     outcome.sources = prompt.fit([_source(number, hit) for number, hit in enumerate(hits, 1)])
     yield Sources([_public(source) for source in outcome.sources])
     yield Progress("reading", {"articles": len({source.document for source in outcome.sources})})
-    async for event in _generate(query, request, outcome, guarded.injection_score):
+    async for event in _generate(query, request, outcome, guarded.injection_score, found):
         yield event
 
 
-async def _search(query: str, request: Request, outcome: Outcome) -> list[Hit]:
+@dataclass(frozen=True)
+class Found:
+    """What a search gave, the question's embedding, and the number of the corpus that was searched."""
+
+    hits: list[Hit]
+    vector: tuple[float, ...]
+    corpus: int
+
+
+async def _search(query: str, request: Request, outcome: Outcome) -> Found:
     caller = request.caller
     vectors = await _embedded((query,), caller)
     outcome.mark("embedded")
-    hits = await in_tenant(
-        caller.tenant_id,
-        retrieve,
-        query,
-        vectors[0],
-        tenant_id=caller.tenant_id,
-        visibilities=request.visibilities,
-        limit=PASSAGES,
-    )
+    found = await in_tenant(caller.tenant_id, _retrieved, query, vectors[0], request)
     outcome.mark("retrieved")
-    return hits
+    return found
+
+
+def _retrieved(query: str, vector: list[float], request: Request) -> Found:
+    tenant_id = request.caller.tenant_id
+    number = corpus.number(tenant_id)
+    hits = retrieve(query, vector, tenant_id=tenant_id, visibilities=request.visibilities, limit=PASSAGES)
+    return Found(hits, tuple(vector), number)
 
 
 async def _embedded(texts: tuple[str, ...], caller: Caller) -> Sequence[Sequence[float]]:
@@ -155,7 +167,7 @@ async def _embedded(texts: tuple[str, ...], caller: Caller) -> Sequence[Sequence
 
 
 async def _generate(
-    query: str, request: Request, outcome: Outcome, injection_score: float
+    query: str, request: Request, outcome: Outcome, injection_score: float, found: Found
 ) -> AsyncGenerator[Event, None]:
     built = prompt.build(
         outcome.question,
@@ -171,6 +183,7 @@ async def _generate(
         sources=tuple(outcome.sources),
         question=query,
         prompt_version=prompt.VERSION,
+        reuse=_reuse(query, request, found, built.token, suspicious=injection_score > 0),
     )
     known = frozenset(source.marker for source in outcome.sources)
     parser, watch, shown_as = CitationParser(known), leak.LeakWatch(built.token), Numbering(outcome.sources)
@@ -203,6 +216,16 @@ async def _generate(
             outcome.sentences = numbered(outcome.sentences, outcome.sources)
 
 
+def _reuse(query: str, request: Request, found: Found, nonce: str, *, suspicious: bool) -> Reuse | None:
+    """Lets a customer's answer be given again. Also to a similar question, where the question stands
+    alone, seems harmless, and is in the language that similar ones can be told apart in."""
+    if request.task != Task.ANSWER or request.caller.purpose != "answer":
+        return None
+    similar = not request.history and not suspicious and is_english(query)
+    newest = max((hit.corpus for hit in found.hits), default=0)
+    return Reuse(request.visibilities, found.corpus, newest, nonce, found.vector if similar else ())
+
+
 def _conclude(outcome: Outcome) -> None:
     """Grounding, on whatever was written."""
     outcome.mark("generated")
@@ -233,7 +256,8 @@ def _verdict(outcome: Outcome, injection_score: float, dropped: list[int]) -> Ve
         "reason": outcome.reason,
         "degraded": outcome.trace.degraded.value,
     }
-    return Verdict(name, detail)
+    cited = frozenset(marker for sentence in outcome.sentences for marker in sentence.markers)
+    return Verdict(name, detail, cited)
 
 
 def _source(number: int, hit: Hit) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from gateway.admin.audit import AuditPolicyAdmin, AuditRecordAdmin, AuditSubjectAdmin
 from gateway.admin.budgets import AlertWebhookAdmin, BudgetAdmin
+from gateway.admin.cache import CachePolicyAdmin
 from gateway.admin.circuits import CircuitAdmin
 from gateway.admin.door import DoorPolicyAdmin
 from gateway.admin.redaction import RedactionPolicyAdmin
@@ -16,6 +17,7 @@ __all__ = [
     "AuditRecordAdmin",
     "AuditSubjectAdmin",
     "BudgetAdmin",
+    "CachePolicyAdmin",
     "CircuitAdmin",
     "DoorPolicyAdmin",
     "RedactionPolicyAdmin",

@@ -3,6 +3,7 @@
 - Each tenant has a MAC key. Who is given it can check that tenant's records, and forge them.
 - Each person of a tenant has a random data key, kept wrapped by the tenant's wrapping key. What
   their records say is sealed by it, so that destroying the row destroys the text (A4).
+- What is looked up by a digest of its text has a key for that, so that no digest confirms a guess.
 - One Ed25519 key signs what is kept or handed out as a file; everybody may check it.
 
 A sealed text is AES-256-GCM over a random salt and the compressed text, bound to its record. The
@@ -38,6 +39,11 @@ class Unreadable(Exception):
 def tenant_key(secret: str, tenant_id: int) -> bytes:
     """Makes the MACs of the tenant's records."""
     return _derived(secret, f"citedesk.audit.{tenant_id}")
+
+
+def lookup_key(secret: str, tenant_id: int) -> bytes:
+    """Makes the digests by which kept answers are found (`gateway.cache`)."""
+    return _derived(secret, f"citedesk.cache.{tenant_id}")
 
 
 def signing_key() -> Ed25519PrivateKey:

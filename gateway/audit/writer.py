@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from gateway.audit import anchor, keys, subjects
 from gateway.audit.chain import COST_PLACES, canonical, clean, fields_of, inputs_digest, mac_of
+from gateway.cache.types import CacheNote
 from gateway.conf import configured
 from gateway.models import AuditRecord
 from gateway.types import JSON, Call, Caller, Classification, EmbeddingCall, Task, Trace
@@ -62,6 +63,7 @@ def append(tenant_id: int, frozen: JSON, trace: Trace) -> AuditRecord:
     record.prompt_version, record.inputs = _fit(frozen["prompt_version"], 40), len(frozen["messages"])
     record.sources = clean([{name: each[name] for name in SOURCE} for each in frozen["sources"]])
     record.verdict = _fit(trace.verdict.name, 20)
+    record.detail = clean(_cached(trace.cache))
     record.replay_of = uuid.UUID(frozen["replay_of"]) if frozen["replay_of"] else None
     return _append(record, caller.user_id, subject, text=_text(caller, subject, frozen, trace))
 
@@ -105,6 +107,14 @@ def frozen_embedding(call: EmbeddingCall) -> JSON:
         "texts": len(call.texts),
         "digest": inputs_digest(call.texts),
     }
+
+
+def _cached(note: CacheNote) -> JSON:
+    """What the cache had: whose answer it was, how alike the questions are, what it had cost."""
+    if not note.hit:
+        return {"cache": note.kind.value} if note.kind else {}
+    found = {"cached_from": note.record, "similarity": note.similarity, "saved": str(note.saved)}
+    return {"cache": note.kind.value, **found}
 
 
 def _text(caller: Caller, subject: int | None, frozen: JSON, trace: Trace) -> str:

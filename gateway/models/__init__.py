@@ -1,8 +1,12 @@
 """Money, its alerts, policies, and the audit log: rows of tenants, protected by row-level
 security. The circuits of the models are nobody's, and the default policy is the operator's."""
 
+"""Money, its alerts, the audit log and kept answers: rows of tenants, protected by row-level security. The
+circuits of the models are nobody's."""
+
 from gateway.models.alerts import AlertDelivery, AlertWebhook, BudgetAlert, DeliveryState, Threshold, new_salt
 from gateway.models.audit import AuditContent, AuditHead, AuditPolicy, AuditRecord, AuditSubject
+from gateway.models.cache import CachedAnswer, CacheLead, CachePolicy
 from gateway.models.circuits import Circuit
 from gateway.models.clearances import RedactionPolicy
 from gateway.models.door import DoorPolicy, SavedAnswer
@@ -20,6 +24,9 @@ __all__ = [
     "Budget",
     "BudgetAlert",
     "BudgetUse",
+    "CacheLead",
+    "CachePolicy",
+    "CachedAnswer",
     "Circuit",
     "DeliveryState",
     "DoorPolicy",

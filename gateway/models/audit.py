@@ -94,7 +94,8 @@ class AuditRecord(TenantModel):
     timings = models.JSONField(_("timings"), default=dict)
     attempts = models.JSONField(_("attempts"), default=list)
     gateways = models.JSONField(_("reports of gateways in front"), default=list)  # [{gateway, id?, cost?}]
-    detail = models.JSONField(_("detail"), default=dict)  # of an erasure, retention or policy
+    # of an erasure, retention or policy; of a completion, what the cache had
+    detail = models.JSONField(_("detail"), default=dict)
     anchored = models.BigIntegerField(default=0)  # the number that the writer knew to be in the anchor
     content_digest = models.CharField(max_length=64, blank=True)
     previous_mac = models.CharField(max_length=64, blank=True)

@@ -63,7 +63,7 @@ SELECT p.id, p.document_id::text, p.version_id::text, d.title, d.url, p.visibili
        -(p.weights <#> question.weights) AS keyword,
        1 - (coalesce(d.embedding, p.embedding) <=> %(vector)s::halfvec) AS document,
        coalesce(1 - (d.title_embedding <=> %(vector)s::halfvec), {UNTITLED}) AS title,
-       (SELECT count(*) FROM asked) AS terms, question.most, d.outdated
+       (SELECT count(*) FROM asked) AS terms, question.most, d.outdated, d.corpus
 FROM candidate JOIN knowledge_passage p USING (id) JOIN knowledge_document d ON d.id = p.document_id, question
 """
 
@@ -161,4 +161,5 @@ def _hit(row: tuple[Any, ...], asked: Question) -> Hit:
         score=order,
         scores={**signs, "keyword": keyword, "hybrid": hybrid(asked, dense, keyword), "ranked": order},
         outdated=row[17],
+        corpus=row[18],
     )

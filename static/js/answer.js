@@ -153,6 +153,8 @@ export class Turn {
     this.#show(".when-extractive", answer.provider === "extractive" && answered && !degraded);
     this.#show(".when-quoted-instead", degraded && answered);
     this.#show(".when-pointed-instead", degraded && !answered);
+    this.#show(".when-same", answered && answer.cached === "exact");
+    this.#show(".when-similar", answered && answer.cached === "semantic");
     this.#show(".when-searched", !degraded || answered);
     this.#nearest(answer.nearest ?? []);
   }
