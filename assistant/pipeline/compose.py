@@ -155,7 +155,7 @@ async def _search(query: str, request: Request, outcome: Outcome) -> Found:
     return found
 
 
-def _retrieved(query: str, vector: list[float], request: Request) -> Found:
+def _retrieved(query: str, vector: Sequence[float], request: Request) -> Found:
     tenant_id = request.caller.tenant_id
     number = corpus.number(tenant_id)
     hits = retrieve(query, vector, tenant_id=tenant_id, visibilities=request.visibilities, limit=PASSAGES)

@@ -1,8 +1,6 @@
-"""Money, its alerts, policies, and the audit log: rows of tenants, protected by row-level
-security. The circuits of the models are nobody's, and the default policy is the operator's."""
-
-"""Money, its alerts, the audit log and kept answers: rows of tenants, protected by row-level security. The
-circuits of the models are nobody's."""
+"""Money, its alerts, policies, answers kept to be given again, and the audit log: rows of tenants,
+protected by row-level security. The circuits of the models are nobody's, and the default policy of
+routing is the operator's."""
 
 from gateway.models.alerts import AlertDelivery, AlertWebhook, BudgetAlert, DeliveryState, Threshold, new_salt
 from gateway.models.audit import AuditContent, AuditHead, AuditPolicy, AuditRecord, AuditSubject
