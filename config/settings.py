@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from config.env import Env, calm_native_threads
 from config.gateway import gateway_settings
 from config.secrets import local_secret
+from config.sources import fetch_policy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(BASE_DIR / ".env")
@@ -234,4 +235,5 @@ LOGGING = {
 }
 
 GATEWAY = gateway_settings(env, data_dir=DATA_DIR, redis_url=REDIS_URL, audit_key=AUDIT_KEY)
+FETCHING = fetch_policy(env)
 env.refuse_unknown()

@@ -36,6 +36,7 @@ def pytest_configure() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--audit-mutations", type=int, default=150, help="how many mutations of the audit log to try")
+    parser.addoption("--ssrf-cases", type=int, default=10_000, help="how many hostile addresses to have fetched")
 
 
 @dataclass(frozen=True)
