@@ -16,6 +16,7 @@ from django.urls import path  # noqa: E402  models may be imported only now
 
 from assistant.consumers import PortalConsumer  # noqa: E402
 from gateway.connections import warm_up  # noqa: E402
+from knowledge.consumers import UploadConsumer  # noqa: E402
 
 # The first question should not wait for the embedding model to load.
 warm_up()
@@ -25,7 +26,14 @@ application = ProtocolTypeRouter(
         "http": django_application,
         # Refuses a missing or foreign Origin (T4).
         "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(URLRouter([path("ws/t/<slug:tenant>/", PortalConsumer.as_asgi())]))
+            AuthMiddlewareStack(
+                URLRouter(
+                    [
+                        path("ws/t/<slug:tenant>/", PortalConsumer.as_asgi()),
+                        path("ws/t/<slug:tenant>/knowledge/", UploadConsumer.as_asgi()),
+                    ]
+                )
+            )
         ),
     }
 )

@@ -94,10 +94,9 @@ class SourceAdmin(TenantScopedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         failed = Q(documents__state=State.FAILED) & ~Q(documents__error_code="source_gone")
         gone = Q(documents__error_code="source_gone")
-        sources: QuerySet[Any] = super().get_queryset(request)
-        return sources.annotate(
-            articles_now=Count("documents", filter=~gone), failed_now=Count("documents", filter=failed)
-        )
+        counts = {"articles_now": Count("documents", filter=~gone), "failed_now": Count("documents", filter=failed)}
+        sources: QuerySet[Any] = super().get_queryset(request).annotate(**counts)
+        return sources
 
     def save_model(self, request: HttpRequest, obj: Source, form: Any, change: bool) -> None:
         if form.cleaned_data.get("key"):
