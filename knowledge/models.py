@@ -101,6 +101,25 @@ class SourceItem(TenantModel):
         return self.external_id
 
 
+class IdempotentCall(TenantModel):
+    """A call of a program's that had its effect, by the key that came with it, and what it was answered."""
+
+    id = models.BigAutoField(primary_key=True)
+    caller = models.CharField(max_length=40)  # an API key's id, or a user's
+    key = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)
+    response = models.JSONField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "caller", "key"], name="idempotent_call_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class State(models.TextChoices):
     PENDING = "pending", _("waiting")  # a file waits to be converted; a worker may take it
     INDEXING = "indexing", _("being indexed")  # a worker holds the lease until lease_until

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Tenant
 from accounts.tenancy import tenant_scope
-from knowledge import indexing
+from knowledge import indexing, pushing
 from knowledge.errors import KnowledgeError
 from knowledge.models import Document, Source, State
 from knowledge.sources import ledger, registry, syncing
@@ -103,5 +103,6 @@ def sweep_sources() -> None:
         with tenant_scope(tenant_id):
             rows = Source.objects.filter(ledger.due(timezone.now()), kind__in=registry.ADAPTERS)
             waiting = list(rows.values_list("pk", flat=True))
+            pushing.forget_keys()
         for source_id in waiting:
             sync.delay(tenant_id, str(source_id))
