@@ -32,6 +32,7 @@ class Kind(models.TextChoices):
     PAGES = "pages", _("web pages")  # the pages that its settings name
     SITEMAP = "sitemap", _("sitemap")  # the pages that a sitemap lists
     CRAWL = "crawl", _("website")  # the pages that links lead to
+    ZENDESK = "zendesk", _("Zendesk help centre")  # the articles that its API lists
 
 
 class SourceState(models.TextChoices):

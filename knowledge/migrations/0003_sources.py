@@ -53,6 +53,7 @@ class Migration(migrations.Migration):
                     ("pages", "web pages"),
                     ("sitemap", "sitemap"),
                     ("crawl", "website"),
+                    ("zendesk", "Zendesk help centre"),
                 ],
                 default="files",
                 max_length=12,

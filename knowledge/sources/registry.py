@@ -6,13 +6,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from knowledge.models import Source
-from knowledge.sources import web
+from knowledge.models import Kind, Source
+from knowledge.sources import web, zendesk
 from knowledge.sources.errors import SettingsWrong
 from knowledge.sources.types import Adapter, SourceSettings
 
 ADAPTERS: dict[str, Adapter] = {
     **web.adapters(),
+    Kind.ZENDESK: zendesk.Zendesk(),
 }
 
 

@@ -13,12 +13,11 @@ from knowledge.fetching.fetch import Fetched
 from knowledge.fetching.url import Target, canonical, parse
 from knowledge.indexing import MAX_BYTES, Incoming
 from knowledge.models import Kind
+from knowledge.sources.answers import good
 from knowledge.sources.errors import (
     RobotsRefuse,
-    SourceNotFound,
     SourceRefused,
     SourceUnavailable,
-    Wait,
 )
 from knowledge.sources.pages import READABLE, as_utf8, media_type, read_page
 from knowledge.sources.robots import Robots, read_robots
@@ -34,7 +33,6 @@ from knowledge.sources.types import (
     Waiting,
     Why,
     Work,
-    retry_after,
 )
 
 MAX_SITEMAPS = 500
@@ -110,7 +108,7 @@ class Web:
         address, *further = cursor["sitemaps"]
         target = parse(address)
         _check_robots(session, target)
-        found = read_sitemap(_good(session.get(target)).body, session.policy)
+        found = read_sitemap(good(session.get(target)).body, session.policy)
         pages = [page for page in map(_read, found.pages) if page is not None and settings.covers(page)]
         links = [Link(str(page)) for page in dict.fromkeys(pages)][:room]
         inner = [
@@ -131,9 +129,9 @@ class Web:
                 return Step(cursor, left=[Left(waiting.item, Why.SKIPPED, RobotsRefuse.code)])
             fetched = session.get(parse(waiting.item), headers=_conditions(waiting), pace=robots.delay)
             if start and not waiting.preferred and fetched.status != 304:
-                _good(fetched)
+                good(fetched)
             if fetched.status >= 500 or fetched.status in (401, 403, 408, 425, 429):
-                _good(fetched)
+                good(fetched)
         except (FetchError, SourceRefused, SourceUnavailable) as error:
             fails = cursor["fails"] + 1
             if start or fails >= 10:
@@ -191,20 +189,6 @@ def _read(address: str) -> Target | None:
         return canonical(parse(address))
     except AddressRefused:
         return None
-
-
-def _good(fetched: Fetched) -> Fetched:
-    """The answer, if it is one. Raises `SourceError`, or `Wait` where the server asks for it."""
-    status, where = fetched.status, str(fetched.target)
-    if status == 429 or (status == 503 and "retry-after" in fetched.headers):
-        raise Wait(retry_after(fetched.headers, default=60.0))
-    if status in (401, 403):
-        raise SourceRefused(f"{where} answers {status}")
-    if status in (404, 410):
-        raise SourceNotFound(f"{where} answers {status}")
-    if not fetched.ok:
-        raise SourceUnavailable(f"{where} answers {status}")
-    return fetched
 
 
 def _check_robots(session: Session, target: Target) -> None:
