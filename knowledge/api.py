@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from django.http import Http404, HttpRequest
 from ninja import Field, Header, Path, Query, Router, Schema
@@ -12,9 +12,11 @@ from ninja import Field, Header, Path, Query, Router, Schema
 from accounts.api_auth import actor_of, scoped
 from knowledge import pushing
 from knowledge.indexing import Incoming
-from knowledge.models import Document, State, Visibility
+from knowledge.models import Document, Visibility
 
 router = Router(tags=["knowledge"])
+# Spelt out: the description has one place for what is called State, and tickets have theirs there.
+Stage = Literal["pending", "indexing", "indexed", "failed"]
 WITHOUT_NUL = r"^[^\x00]*$"
 Key = Annotated[str, Header(alias="Idempotency-Key", max_length=200, pattern=r"^[\x21-\x7e]*$")]
 
@@ -47,7 +49,7 @@ class DocumentShape(Schema):
     title: str
     url: str
     visibility: Visibility
-    state: State
+    state: Stage
     code: str
     hint: str
     updated_at: datetime
@@ -58,7 +60,7 @@ class PushedShape(Schema):
 
     id: str
     external_id: str
-    state: State
+    state: Stage
     changed: bool
 
 
@@ -73,10 +75,10 @@ class DocumentsShape(Schema):
     items: list[DocumentShape]
 
 
-class Wanted(Schema):
+class WantedDocuments(Schema):
     source: str = Field(default="", max_length=200, pattern=WITHOUT_NUL)
     external_id: str = Field(default="", max_length=500, pattern=WITHOUT_NUL)
-    state: State | None = None
+    state: Stage | None = None
     limit: int = Field(default=50, ge=1, le=100)
     offset: int = Field(default=0, ge=0, le=1_000_000)
 
@@ -99,7 +101,7 @@ def push(request: HttpRequest, tenant: Path[str], body: Articles, key: Key = "")
 
 @router.get("/knowledge/documents", summary="Articles and how far they are", response=DocumentsShape)
 @scoped("knowledge")
-def documents(request: HttpRequest, tenant: Path[str], wanted: Query[Wanted]) -> dict[str, Any]:
+def documents(request: HttpRequest, tenant: Path[str], wanted: Query[WantedDocuments]) -> dict[str, Any]:
     pushing.check_staff(actor_of(request))
     found = Document.objects.select_related("source").order_by("-updated_at", "pk")
     if wanted.source:

@@ -109,8 +109,8 @@ class Session:
 class Adapter(Protocol):
     """One kind of source. Without state: everything is in the cursor."""
 
-    settings: type[SourceSettings]
-    wants_secret: bool
+    @property
+    def settings(self) -> type[SourceSettings]: ...
 
     def begin(self, settings: Any) -> Cursor: ...
 

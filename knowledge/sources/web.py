@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
@@ -78,7 +78,6 @@ class Web:
     """The three kinds differ in where the addresses come from."""
 
     settings = WebSettings
-    wants_secret = False
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
@@ -209,5 +208,5 @@ def _robots(session: Session, target: Target) -> Robots:
     return read_robots(text)
 
 
-def adapters() -> dict[str, Any]:
+def adapters() -> dict[str, Web]:
     return {kind: Web(kind) for kind in (Kind.PAGES, Kind.SITEMAP, Kind.CRAWL)}

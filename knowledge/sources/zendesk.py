@@ -53,7 +53,6 @@ class ZendeskSettings(SourceSettings):
 
 class Zendesk:
     settings = ZendeskSettings
-    wants_secret = True
 
     def begin(self, settings: ZendeskSettings) -> Cursor:
         locale = f"/{settings.locale}" if settings.locale else ""
