@@ -57,9 +57,12 @@ class WebSettings(SourceSettings):
     @classmethod
     def _addresses(cls, urls: list[str]) -> list[str]:
         try:
-            return [str(parse(url)) for url in urls]
+            read = [str(parse(url)) for url in urls]
         except AddressRefused as error:
             raise ValueError(error.detail) from error
+        if any(len(url) > MAX_ITEM for url in read):
+            raise ValueError(f"an address has at most {MAX_ITEM} characters")
+        return read
 
     @property
     def allowed_hosts(self) -> set[str]:

@@ -53,6 +53,7 @@ def test_a_new_source_waits_to_be_followed(cast: Cast, ada: Client) -> None:
         ("pages", {"urls": []}, "urls"),
         ("pages", {"urls": ["ftp://help.example/"]}, "does not begin with http"),
         ("pages", {"urls": ["http://127.1/"]}, "a.b.c.d"),
+        ("pages", {"urls": ["http://help.example/" + "a" * 600]}, "at most 500"),
         ("pages", {"urls": ["https://help.example/"], "password": "x"}, "password"),
         ("crawl", {"urls": ["https://help.example/"], "include": ["help"]}, "include.0"),
         ("crawl", {"urls": ["https://help.example/"], "requests_per_minute": 100_000}, "requests_per_minute"),
