@@ -10,24 +10,19 @@ import asyncio
 import json
 from typing import ClassVar
 
-from channels.generic.websocket import AsyncWebsocketConsumer
-from django.contrib.sessions.backends.db import SessionStore
 from pydantic import ValidationError
 
-from accounts.models import User
-from accounts.permissions import Actor, actor_for
-from accounts.tenancy import in_database, in_tenant
+from accounts.sockets import CLOSE_SLOW, CLOSE_TOO_BIG, MemberConsumer
+from accounts.tenancy import in_tenant
 from assistant.messages import AckMessage, AskMessage, Incoming, ResumeMessage, StopMessage, incoming
 from assistant.pipeline.answer import Ask, answer
 from assistant.running import Run, owner_of, running, saved_event
 
 MAX_MESSAGE = 32_000
 UNACKNOWLEDGED = 1000  # events in flight; a long answer has about 400
-MEMBER_CHECK_SECONDS = 3.0
-CLOSE_SIGNED_OUT, CLOSE_NOT_FOUND, CLOSE_SLOW, CLOSE_TOO_BIG = 4401, 4404, 4408, 4413
 
 
-class PortalConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class PortalConsumer(MemberConsumer):
     """Messages of `assistant.messages` in, events of `assistant.events` out, each with the id of
     its message."""
 
@@ -36,17 +31,13 @@ class PortalConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def connect(self) -> None:
         self.followers: set[asyncio.Task[None]] = set()
         self.in_flight = 0
-        self.actor: Actor | None = await self._member()
-        if self.actor is None:
-            await self.close(CLOSE_NOT_FOUND if self.scope["user"].is_authenticated else CLOSE_SIGNED_OUT)
-            return
-        await self.accept()
-        self.watch = asyncio.create_task(self._watch_membership())
+        await super().connect()
 
     async def disconnect(self, code: int) -> None:
         # The runs go on: the reader may come back for them.
-        for task in {*self.followers, *filter(None, [getattr(self, "watch", None)])}:
+        for task in set(self.followers):
             task.cancel()
+        await super().disconnect(code)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if text_data is None or len(text_data) > MAX_MESSAGE:
@@ -114,23 +105,3 @@ class PortalConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _error(self, code: str, detail: str) -> None:
         await self.send(json.dumps({"v": 1, "n": 0, "type": "error", "code": code, "detail": detail}))
-
-    async def _member(self) -> Actor | None:
-        user, slug = self.scope["user"], self.scope["url_route"]["kwargs"]["tenant"]
-        return await in_database(actor_for, user, slug) if user is not None and user.is_authenticated else None
-
-    async def _watch_membership(self) -> None:
-        """Closes the socket within 5 s of sign-out, suspension or loss of role (T5)."""
-        key = self.scope["session"].session_key
-        while True:
-            await asyncio.sleep(MEMBER_CHECK_SECONDS)
-            self.scope["user"] = await in_database(_fresh, self.scope["user"])
-            signed_in = await in_database(SessionStore().exists, key)
-            actor = await self._member() if signed_in else None
-            if actor is None or self.actor is None or actor.role != self.actor.role:
-                await self.close(CLOSE_SIGNED_OUT)
-                return
-
-
-def _fresh(user: User) -> User | None:
-    return User.objects.filter(pk=user.pk, is_active=True).first()

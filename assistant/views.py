@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.adapter import signup_tenant
 from accounts.models import Membership, Tenant, User
+from accounts.pages import member_page, signed_in
 from accounts.permissions import Actor, actor_for
-from accounts.tenancy import identity_scope, tenant_scope
+from accounts.tenancy import identity_scope
 from assistant.errors import AssistantError
 from assistant.feedback import rate
 from assistant.models import Conversation, Feedback, Message
@@ -33,37 +30,6 @@ from knowledge.standing import successor
 
 HISTORY_LENGTH = 50
 EXAMPLES = 4
-View = Callable[..., HttpResponse]
-
-
-def signed_in(view: View) -> View:
-    """The view gets the member as `actor`; anonymous visitors sign in first, strangers get 404.
-    No transaction is open in it: for views that wait for a model."""
-
-    @wraps(view)
-    def checked(request: HttpRequest, tenant: str, **arguments: Any) -> HttpResponse:
-        if not request.user.is_authenticated:
-            reads = request.method in ("GET", "HEAD")
-            target = request.get_full_path() if reads else reverse("portal:ask", args=[tenant])
-            return redirect_to_login(target, "account_login")
-        actor = actor_for(request.user, tenant)
-        if actor is None:
-            raise Http404
-        return view(request, actor, **arguments)
-
-    return checked
-
-
-def member_page(view: View) -> View:
-    """As `signed_in`, with the tenant's scope around the view and its rendering."""
-
-    @signed_in
-    @wraps(view)
-    def scoped(request: HttpRequest, actor: Actor, **arguments: Any) -> HttpResponse:
-        with tenant_scope(actor.tenant_id):
-            return view(request, actor, **arguments)
-
-    return scoped
 
 
 @require_safe

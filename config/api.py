@@ -9,6 +9,7 @@ from ninja.openapi.schema import OpenAPISchema
 
 from assistant.api import router as assistant
 from config.problems import PROBLEM_RESPONSE, PROBLEM_SCHEMA, install
+from knowledge.api import router as knowledge
 from tickets.api import router as tickets
 
 
@@ -28,3 +29,4 @@ api = CitedeskAPI(title="Citedesk", version="1", docs_url="/docs/", urls_namespa
 install(api)
 api.add_router("/t/{tenant}", assistant)
 api.add_router("/t/{tenant}", tickets)
+api.add_router("/t/{tenant}", knowledge)

@@ -19,6 +19,7 @@ from assistant.consumers import PortalConsumer  # noqa: E402
 from config.bodies import bound  # noqa: E402
 from gateway.connections import warm_up  # noqa: E402
 from gateway.door.asgi import application as door  # noqa: E402
+from knowledge.consumers import UploadConsumer  # noqa: E402
 
 # The first question should not wait for the embedding model to load.
 warm_up()
@@ -35,7 +36,14 @@ application = ProtocolTypeRouter(
         "http": http,
         # Refuses a missing or foreign Origin (T4).
         "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(URLRouter([path("ws/t/<slug:tenant>/", PortalConsumer.as_asgi())]))
+            AuthMiddlewareStack(
+                URLRouter(
+                    [
+                        path("ws/t/<slug:tenant>/", PortalConsumer.as_asgi()),
+                        path("ws/t/<slug:tenant>/knowledge/", UploadConsumer.as_asgi()),
+                    ]
+                )
+            )
         ),
     }
 )

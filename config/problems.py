@@ -16,6 +16,7 @@ from ninja.errors import HttpError, ValidationError
 from accounts.api_auth import CrossSite, NotSignedIn, ScopeMissing
 from assistant.errors import AssistantError, IdInUse, UnknownConversation
 from gateway.errors import BudgetExceeded, GatewayError, LimitExceeded, ProviderNotAllowed, TaskOff
+from knowledge.pushing import KeyReused, NotAnApiSource, PushError, StaffOnly
 from tickets.errors import CustomerWrote, IdTaken, NotAllowed, TicketError, TooLate, WrongState
 
 STATUS: dict[type[Exception], int] = {
@@ -31,6 +32,10 @@ STATUS: dict[type[Exception], int] = {
     IdTaken: 409,
     TooLate: 409,
     TicketError: 422,
+    StaffOnly: 403,
+    KeyReused: 409,
+    NotAnApiSource: 409,
+    PushError: 422,
     BudgetExceeded: 402,
     LimitExceeded: 429,
     ProviderNotAllowed: 403,

@@ -13,6 +13,7 @@ from config.conversion import conversion_limits
 from config.env import Env, calm_native_threads
 from config.gateway import gateway_settings
 from config.secrets import local_secret
+from config.sources import fetch_policy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(BASE_DIR / ".env")
@@ -196,6 +197,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BEAT_SCHEDULE = {
     "sweep-knowledge": {"task": "knowledge.sweep", "schedule": 30.0},
+    "sweep-sources": {"task": "knowledge.sweep_sources", "schedule": 30.0},
     "sweep-tickets": {"task": "tickets.sweep", "schedule": 15.0},
     "sweep-assistant": {"task": "assistant.sweep", "schedule": 120.0},
     "sweep-gateway": {"task": "gateway.sweep", "schedule": 60.0},
@@ -236,4 +238,5 @@ LOGGING = {
 
 GATEWAY = gateway_settings(env, data_dir=DATA_DIR, redis_url=REDIS_URL, audit_key=AUDIT_KEY)
 CONVERSION = conversion_limits(env)
+FETCHING = fetch_policy(env)
 env.refuse_unknown()

@@ -27,4 +27,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", api.urls),
     path("t/<slug:tenant>/", include("assistant.urls")),
     path("t/<slug:tenant>/", include("tickets.urls")),
+    path("t/<slug:tenant>/knowledge/", include("knowledge.urls")),
 ]

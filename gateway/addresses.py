@@ -17,6 +17,8 @@ WAYS_AROUND = tuple(
     ipaddress.ip_network(each)
     for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "192.0.0.0/24", "192.88.99.0/24")
 )
+ALLOCATED = ipaddress.ip_network("2000::/3")  # all of IPv6 that is given out; the rest counts as global too
+DOCUMENTATION = ipaddress.ip_network("3fff::/20")
 
 
 class NotPublic(Exception):
@@ -42,6 +44,8 @@ def is_public(text: str) -> bool:
     if mapped is not None:
         return is_public(str(mapped))
     if "%" in text or address.is_multicast or not address.is_global:
+        return False
+    if address.version == 6 and (address not in ALLOCATED or address in DOCUMENTATION):
         return False
     return not any(address in network for network in WAYS_AROUND if network.version == address.version)
 

@@ -1,4 +1,5 @@
-"""Documents and their state in Django admin: what is searchable, what failed, and why."""
+"""Documents and their state in Django admin: what is searchable, what failed, and why. Sources stand in
+`knowledge.sources.admin`."""
 
 from __future__ import annotations
 
@@ -12,7 +13,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts.admin_site import TenantFilter, TenantScopedAdmin
-from knowledge.models import Document, DocumentVersion, Source, State
+from knowledge.models import Document, DocumentVersion, State
+from knowledge.sources.admin import SourceAdmin
+
+__all__ = ["DocumentAdmin", "SourceAdmin"]
 
 
 class VersionInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -105,23 +109,6 @@ class DocumentAdmin(TenantScopedAdmin):
             ngettext("%d document waits to be indexed.", "%d documents wait to be indexed.", len(keys)) % len(keys),
             messages.SUCCESS,
         )
-
-
-@admin.register(Source)
-class SourceAdmin(TenantScopedAdmin):
-    """Where documents come from, and how many of each state there are."""
-
-    list_display = ("name", "tenant", "documents_now", "failed_now")
-    list_filter = (TenantFilter,)
-    search_fields = ("name",)
-
-    @admin.display(description=_("documents"))
-    def documents_now(self, source: Source) -> int:
-        return source.documents.count()
-
-    @admin.display(description=_("failed"))
-    def failed_now(self, source: Source) -> int:
-        return source.documents.filter(state=State.FAILED).count()
 
 
 def _queue(keys: list[tuple[int, Any]]) -> None:

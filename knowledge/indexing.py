@@ -107,7 +107,7 @@ def take_leases(document_ids: Sequence[str]) -> list[Document]:
     now = timezone.now()
     waiting = Q(state=State.PENDING) | Q(state=State.INDEXING, lease_until=None)
     waiting |= Q(state=State.INDEXING, lease_until__lt=now)
-    rows = Document.objects.select_for_update(skip_locked=True, of=("self",)).select_related("file")
+    rows = Document.objects.select_for_update(skip_locked=True, of=("self",)).select_related("file", "source")
     leased = list(rows.filter(waiting, pk__in=document_ids).order_by("external_id"))
     Document.objects.filter(pk__in=[document.pk for document in leased]).update(
         state=State.INDEXING, lease_until=now + LEASE, updated_at=now

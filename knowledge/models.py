@@ -25,12 +25,54 @@ class Visibility(models.TextChoices):
     SIGNED_IN = "signed_in", _("signed in")  # customers of the tenant
     INTERNAL = "internal", _("internal")  # agents and admins; never in an answer to a customer
 
+    @property
+    def strictness(self) -> int:
+        """More, the fewer may read."""
+        return list(Visibility).index(self)
+
+
+class Kind(models.TextChoices):
+    FILES = "files", _("uploaded or imported files")  # nothing is fetched
+    API = "api", _("sent by a program")  # nothing is fetched
+    PAGES = "pages", _("web pages")  # the pages that its settings name
+    SITEMAP = "sitemap", _("sitemap")  # the pages that a sitemap lists
+    CRAWL = "crawl", _("website")  # the pages that links lead to
+    ZENDESK = "zendesk", _("Zendesk help centre")  # the articles that its API lists
+
+
+class SourceState(models.TextChoices):
+    IDLE = "idle", _("up to date")  # waits for next_sync_at; the last pass, if any, went well
+    SYNCING = "syncing", _("being synchronised")  # a worker holds the lease until lease_until
+    PAUSED = "paused", _("in between")  # a pass is half done; sync_cursor says where it goes on
+    FAILING = "failing", _("failing")  # error_code says why, failing_since since when; all articles stay
+
 
 class Source(TenantModel):
-    """Where documents come from: an upload, a folder, a corpus file."""
+    """Where documents come from. Those that are fetched have `settings` of their kind
+    (`knowledge.sources.registry`), are synchronised every `interval` minutes (0 is by hand alone) and give
+    their documents `visibility`. `credential` is sealed (`knowledge.sources.credentials`).
+
+    A pass over a source is cut into pieces of work: `sync_cursor` is where the next piece begins, None when
+    no pass is open; `sync_pass` numbers the passes. `lease` is the worker's that has it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=200)
+    name = models.CharField(_("name"), max_length=200)
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind, default=Kind.FILES)
+    settings = models.JSONField(_("settings"), default=dict, blank=True)
+    visibility = models.CharField(_("visibility"), max_length=10, choices=Visibility, default=Visibility.PUBLIC)
+    interval = models.PositiveIntegerField(_("minutes between synchronisations"), default=1440)
+    credential = models.BinaryField(null=True, editable=False)
+    state = models.CharField(_("state"), max_length=10, choices=SourceState, default=SourceState.IDLE)
+    error_code = models.CharField(max_length=50, blank=True)
+    error_hint = models.CharField(max_length=500, blank=True)
+    failing_since = models.DateTimeField(_("failing since"), null=True, blank=True)
+    failures = models.PositiveIntegerField(default=0)
+    lease = models.UUIDField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    next_sync_at = models.DateTimeField(_("next synchronisation"), null=True, blank=True)
+    last_synced_at = models.DateTimeField(_("last synchronised"), null=True, blank=True)
+    sync_pass = models.PositiveIntegerField(default=0)
+    sync_cursor = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -38,6 +80,50 @@ class Source(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SourceItem(TenantModel):
+    """One address or article as its source lists it; its document, if it has one, has the same external_id.
+    `listed_pass` and `done_pass` are the passes that last saw it listed and dealt with it; in between it
+    waits. `missing_since` is set when a pass no longer found it: after the grace it goes."""
+
+    id = models.BigAutoField(primary_key=True)
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="items")
+    external_id = models.CharField(max_length=500)
+    depth = models.PositiveSmallIntegerField(default=0)
+    preferred = models.BooleanField(default=False)  # another page names this address as the one to keep
+    listed_pass = models.PositiveIntegerField(default=0)
+    done_pass = models.PositiveIntegerField(default=0)
+    etag = models.CharField(max_length=200, blank=True)
+    modified = models.CharField(max_length=60, blank=True)
+    missing_since = models.DateTimeField(null=True, blank=True)
+    error_code = models.CharField(max_length=50, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["source", "external_id"], name="source_item")]
+        indexes: ClassVar = [models.Index(name="source_item_waiting", fields=["source", "listed_pass", "done_pass"])]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class IdempotentCall(TenantModel):
+    """A call of a program's that had its effect, by the key that came with it, and what it was answered."""
+
+    id = models.BigAutoField(primary_key=True)
+    caller = models.CharField(max_length=40)  # an API key's id, or a user's
+    key = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)
+    response = models.JSONField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "caller", "key"], name="idempotent_call_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class State(models.TextChoices):

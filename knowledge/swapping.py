@@ -19,7 +19,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from knowledge import corpus
-from knowledge.models import Document, DocumentVersion, Passage, State, Visibility
+from knowledge.models import Document, DocumentVersion, Kind, Passage, State, Visibility
 from knowledge.retrieval.keyword import CONFIGURATION, COUNT_TERMS, WEIGHTS
 from knowledge.retrieval.language import spaced
 from knowledge.standing import standing
@@ -172,8 +172,14 @@ def _mark_indexed(
 
 
 def _visibility(document: Document, prepared: Prepared) -> str:
-    stated = prepared.converted.metadata.get("visibility", "")
-    return stated if stated in Visibility.values else document.visibility
+    """What the file says of itself. One that was fetched or sent by a program can only let fewer read it
+    than its source does: whoever wrote the page does not decide what the tenant shows."""
+    stated, given = prepared.converted.metadata.get("visibility", ""), document.file.visibility
+    if stated not in Visibility.values:
+        return document.visibility
+    if document.source.kind == Kind.FILES or not given:
+        return stated
+    return max(stated, given, key=lambda each: Visibility(each).strictness)
 
 
 def _execute(statement: str, parameters: Sequence[Any]) -> None:

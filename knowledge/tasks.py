@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from accounts.models import Tenant
 from accounts.tenancy import tenant_scope
-from knowledge import indexing, swapping
+from knowledge import indexing, pushing, swapping
 from knowledge.errors import KnowledgeError
-from knowledge.models import Document, State
+from knowledge.models import Document, Source, State
+from knowledge.sources import ledger, registry, syncing
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,24 @@ def sweep() -> None:
             waiting = list(Document.objects.filter(stale).values_list("pk", flat=True)[:1000])
         for document_id in waiting:
             index.delay(tenant_id, str(document_id))
+
+
+@shared_task(name="knowledge.sync")
+def sync(tenant_id: int, source_id: str) -> str:
+    """A slice of work on one source; a source that is not done asks for its turn again."""
+    ended = syncing.sync(tenant_id, source_id)
+    if ended == "paused":
+        sync.apply_async((tenant_id, source_id), countdown=1)
+    return ended
+
+
+@shared_task(name="knowledge.sweep_sources")
+def sweep_sources() -> None:
+    """Queues every source whose time has come, or whose worker died with the lease."""
+    for tenant_id in Tenant.objects.filter(suspended_at=None).values_list("pk", flat=True):
+        with tenant_scope(tenant_id):
+            rows = Source.objects.filter(ledger.due(timezone.now()), kind__in=registry.ADAPTERS)
+            waiting = list(rows.values_list("pk", flat=True))
+            pushing.forget_keys()
+        for source_id in waiting:
+            sync.delay(tenant_id, str(source_id))

@@ -39,6 +39,7 @@ def pytest_configure() -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--audit-mutations", type=int, default=150, help="how many mutations of the audit log to try")
     parser.addoption("--kills", type=int, default=0, help="how many workers to kill while they index; 0: one a step")
+    parser.addoption("--ssrf-cases", type=int, default=10_000, help="how many hostile addresses to have fetched")
 
 
 @dataclass(frozen=True)

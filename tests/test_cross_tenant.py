@@ -103,6 +103,7 @@ def call(client: Client, method: str, path: str, ids: dict[str, Any]) -> Any:
         "user": ids.get("user"),
         "draft": str(ids.get("draft", uuid.uuid4())),
         "conversation": str(ids.get("conversation", uuid.uuid4())),
+        "documents": [{"external_id": "lamp", "text": "Lamps"}],
     }
     if path.startswith("/api/"):
         return client.generic(method, address, json.dumps(body), content_type="application/json")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 from uuid import uuid4
 
@@ -17,9 +16,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Membership, Role, Tenant
+from accounts.pages import agent_page
 from accounts.permissions import Actor
 from assistant.running import running_for
-from assistant.views import View, member_page
 from tickets import actions
 from tickets.errors import TicketError
 from tickets.models import Draft, DraftState, Kind, State, Ticket, TicketMessage
@@ -29,19 +28,6 @@ from tickets.views import as_uuid, typed
 
 OTHERS_SHOWN = 5
 UNFINISHED = (DraftState.WAITING, DraftState.WRITING)
-
-
-def agent_page(view: View) -> View:
-    """As `member_page`, for agents and admins; 404 for customers."""
-
-    @member_page
-    @wraps(view)
-    def checked(request: HttpRequest, actor: Actor, **arguments: Any) -> HttpResponse:
-        if not actor.at_least(Role.AGENT):
-            raise Http404
-        return view(request, actor, **arguments)
-
-    return checked
 
 
 @require_safe

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.models import Tenant
+from accounts.pages import member_page
 from accounts.permissions import Actor
-from assistant.views import member_page
 from tickets import actions
 from tickets.errors import TicketError
 from tickets.models import State, Ticket

@@ -19,7 +19,7 @@ from tests.conftest import PASSWORD, Cast
 
 FOLDER = Path(settings.LOCALE_PATHS[0]) / "de" / "LC_MESSAGES"
 # The record's story in Django admin, which is for operators, may run ahead of its translation.
-PAGES = ("account", "allauth", "portal", "tickets")
+PAGES = ("account", "allauth", "knowledge", "portal", "tickets")
 KEYWORDS = {**DEFAULT_KEYWORDS, "gettext_lazy": None, "gettext_noop": None, "ngettext_lazy": (1, 2)}
 
 
@@ -35,7 +35,7 @@ def texts() -> Iterator[tuple[str, str | tuple[str, ...]]]:
     for path in [*templates, *(top / "templates").glob("*.html")]:
         code = templatize(path.read_text(), origin=str(path))
         yield from _extracted(path, "\n".join(line.strip() for line in code.splitlines()))
-    for package in ("assistant", "tickets"):
+    for package in ("assistant", "knowledge", "tickets"):
         for path in (top / package).rglob("*.py"):
             yield from _extracted(path, path.read_text())
 

@@ -20,6 +20,7 @@ from schemathesis.specs.openapi import checks
 from accounts.tenancy import tenant_scope
 from assistant.models import Conversation, Message
 from config.api import api
+from knowledge.models import Document, Source
 from tests.conftest import PASSWORD, Cast
 from tickets import actions
 from tickets.models import Draft
@@ -71,6 +72,8 @@ def there(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         actions.reply(ticket, actor=cast.actor("adam"), text="Is it?")
         actions.customer_writes(ticket, actor=cast.actor("alice"), text="Yes.")
         draft = Draft.objects.order_by("-created_at").first()
+        source = Source.objects.create(tenant=cast.acme, name="Lamps", kind="api")
+        document = Document.objects.create(tenant=cast.acme, source=source, external_id="lamp", title="Lamps")
     assert draft is not None
     return {
         "tenant": "acme",
@@ -78,6 +81,7 @@ def there(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "conversation": str(chat.pk),
         "message": str(answer.pk),
         "draft": str(draft.pk),
+        "document_id": str(document.pk),
     }
 
 
