@@ -68,6 +68,8 @@ class Prepared:
 def swap(ready: Sequence[tuple[Document, Prepared]], vectors: Mapping[str, str]) -> list[DocumentVersion]:
     """Makes the new versions the current ones, in one transaction. Passes over a document whose lease
     is not the one it was taken with: its file has changed meanwhile, or another worker has it."""
+    if not ready:
+        return []
     with transaction.atomic(savepoint=False):
         number = corpus.advance(ready[0][0].tenant_id)
         held = _held([document for document, _ in ready])

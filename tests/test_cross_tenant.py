@@ -19,7 +19,7 @@ from accounts.models import ApiKey, Tenant, TenantModel
 from accounts.tenancy import tenant_scope
 from assistant.models import Conversation, Feedback, Message
 from config.api import api
-from gateway.models import AlertWebhook, AuditPolicy, AuditRecord, Budget, DoorPolicy
+from gateway.models import AlertWebhook, AuditPolicy, AuditRecord, Budget, CachePolicy, DoorPolicy, RedactionPolicy
 from gateway.routing import policies
 from gateway.routing.policy import Policy
 from knowledge.models import Document, Source
@@ -74,6 +74,8 @@ def ids(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         AuditPolicy.objects.create(tenant=cast.acme, days=365)
         policies.save(cast.acme.pk, policies.Edit(Policy(), "tests", based_on=0))
         DoorPolicy.objects.create(tenant=cast.acme, blocked_repositories="acme/lamps")
+        RedactionPolicy.objects.create(tenant=cast.acme, cleared=[])
+        CachePolicy.objects.create(tenant=cast.acme)
         ApiKey.issue(tenant=cast.acme, owner=cast.adam, name="CRM", scopes=["ask"])
     write(cast)
     return {

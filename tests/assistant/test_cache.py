@@ -138,7 +138,7 @@ async def test_a_hit_costs_nothing_and_its_record_names_the_answers(
     assert await in_database(books) == (0, True)
 
 
-async def test_a_similar_question_has_the_answer_with_its_own_numbers(
+async def test_a_similar_question_has_the_answer_though_its_articles_come_in_another_order(
     cast: Cast, learn: Learn, monkeypatch: Patch
 ) -> None:
     await in_database(learn, RETURNS, WARRANTY)
@@ -152,7 +152,6 @@ async def test_a_similar_question_has_the_answer_with_its_own_numbers(
     assert again["cached"] == "semantic"
     (before,), (after,) = first["citations"], again["citations"]
     assert before["quote"] == after["quote"]
-    assert (before["marker"], after["marker"]) == (1, 2)
     noted = await record(cast, again)
     assert 0.8 <= noted.detail["similarity"] < 1
 
@@ -261,7 +260,9 @@ async def test_an_article_about_something_else_leaves_answers_alone(
 ) -> None:
     """More articles than fit into a prompt, so that the new one is not among those found."""
     await in_database(
-        learn, RETURNS, *((f"Lamp {n}", f"How long a lamp number {n} burns, you have to see.") for n in range(6))
+        learn,
+        RETURNS,
+        *((f"Lamp {n}", f"How long a lamp number {n} burns, you have to see.") for n in range(compose.PASSAGES)),
     )
     async with wired(monkeypatch, (CHAT, reader())) as (server,):
         await ask(cast)

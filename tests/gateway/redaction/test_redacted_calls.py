@@ -272,7 +272,7 @@ async def test_a_hosted_embedder_sees_placeholders_that_match(caller: Caller, mo
     async with serving(respond) as server:
         embedder = case.make(profile, server.url)
         monkeypatch.setattr(connections, "embedding_provider", lambda _profile: embedder)
-        monkeypatch.setattr(client, "embedding_candidate", lambda _call: profile)
+        monkeypatch.setattr(client, "embedding_candidate", lambda _call, _policy: profile)
         for text in (f"The owner is {MAIL}.", f"Who is {MAIL}?"):
             await client.embed(EmbeddingCall(caller, (text,)))
         await embedder.aclose()
@@ -287,7 +287,7 @@ async def test_a_hosted_embedder_sees_placeholders_that_match(caller: Caller, mo
 async def test_an_embedding_fails_with_the_detector(caller: Caller, monkeypatch: Patch) -> None:
     profile = embedders.profile(embedders.CASES[0].profile.id, 8)
     monkeypatch.setattr(policy, "_detector", Broken)
-    monkeypatch.setattr(client, "embedding_candidate", lambda _call: profile)
+    monkeypatch.setattr(client, "embedding_candidate", lambda _call, _policy: profile)
     with pytest.raises(RedactionFailed):
         await client.embed(EmbeddingCall(caller, (MAIL,)))
     with pytest.raises(RedactionFailed):
