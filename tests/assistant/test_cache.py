@@ -334,14 +334,17 @@ async def test_only_a_whole_supported_answer_of_the_preferred_model_is_kept(
         "partly": Script(CHAT.say([f"{SAID} [1]. Our boss likes purple elephants [1]."], "stop")),
         "cut": Script(CHAT.say([f"{SAID} [1]."], "length")),
         "unknown": Script(CHAT.say(["I don't know."], "stop")),
-        "down": failure(401, CHAT.error(401, "invalid_api_key", "no")),
     }
     for script in bad.values():
         async with wired(monkeypatch, (CHAT, script)):
             await ask(cast)
         assert await kept(cast) == 0
-    async with wired(monkeypatch, (CHAT, bad["down"]), (ANTHROPIC, reader(ANTHROPIC))):
+    down = failure(401, CHAT.error(401, "invalid_api_key", "no"))
+    async with wired(monkeypatch, (CHAT, down), (ANTHROPIC, reader(ANTHROPIC))):
         assert (await ask(cast))["provider"] == "anthropic"
+    assert await kept(cast) == 0
+    async with wired(monkeypatch, (CHAT, down)):
+        await ask(cast)
     assert await kept(cast) == 0
 
 
