@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Model
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 
-from accounts.admin_site import TenantFilter, TenantScopedAdmin
+from accounts.admin_site import TenantScopedAdmin
 from accounts.tenancy import current_tenants
 from gateway.cache import policy
 from gateway.cache.use import DAYS, use
@@ -22,11 +22,13 @@ class CachePolicyAdmin(TenantScopedAdmin):
 
     list_display = ("tenant", "enabled", "similar", "bound", "hours")
     list_display_links = ("tenant",)
-    list_filter = (TenantFilter, "enabled")
     list_select_related = ("tenant",)
     fields = ("tenant", "enabled", "similar", "bound", "hours")
     change_list_template = "admin/gateway/cachepolicy/change_list.html"
     actions = None
+
+    class Media:
+        css: ClassVar = {"all": ["gateway/cache.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return True
