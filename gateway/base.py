@@ -38,8 +38,9 @@ class Provider(Candidate, Protocol):
         ...
 
 
-class EmbeddingProvider(Protocol):
-    """Turns texts into vectors of `profile.dimensions` floats, normalised to length 1."""
+class Embedder(Protocol):
+    """Turns texts into vectors of `profile.dimensions` floats, normalised to length 1. A provider, or a
+    wrapper around one."""
 
     name: str
     profile: EmbeddingProfile
@@ -47,6 +48,10 @@ class EmbeddingProvider(Protocol):
     async def embed(self, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
         """One vector for each text, in order. Raises `ProviderError`."""
         ...
+
+
+class EmbeddingProvider(Embedder, Protocol):
+    """An adapter bound to one embedding model."""
 
     async def aclose(self) -> None:
         """Releases the connections."""

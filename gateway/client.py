@@ -21,6 +21,7 @@ import dataclasses
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
+from functools import partial
 from types import TracebackType
 from typing import Literal, Self
 
@@ -30,15 +31,17 @@ from accounts.tenancy import in_database, in_tenant, tenant_scope
 from gateway import connections
 from gateway.abilities import ToolCall
 from gateway.audit import writer
-from gateway.base import Candidate
+from gateway.base import Candidate, Embedder
 from gateway.breaker.breaking import Breaking
 from gateway.breaker.circuit import circuit_of
 from gateway.budgets import Wish, reserve, settle
 from gateway.conf import configured
+from gateway.credentials.keyed import Keyed, KeyedEmbedder
+from gateway.credentials.secret import Credential
 from gateway.errors import GatewayError, StreamBroken
 from gateway.fallback import Fallback
 from gateway.fitting import Fitted
-from gateway.limits.wrappers import Admitted, Limited, embedding_turn
+from gateway.limits.wrappers import Admitted, Limited, LimitedEmbedder
 from gateway.metering import cost, estimated_embedding, most_embedding
 from gateway.profiles import EmbeddingProfile, ModelProfile
 from gateway.purse import Metered, Purse
@@ -257,8 +260,11 @@ class _Embedding:
 
 
 async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall, trace: Trace) -> tuple[list[list[float]], Usage]:
-    await embedding_turn(call, profile)
-    return await RetryingEmbedder(connections.embedding_provider(profile), trace).embed(call)
+    def attempt(credential: Credential) -> Embedder:
+        return LimitedEmbedder(connections.embedding_provider(profile, credential), credential)
+
+    keyed = KeyedEmbedder(profile, partial(connections.keys, profile), attempt, trace)
+    return await RetryingEmbedder(keyed, trace).embed(call)
 
 
 async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
@@ -275,11 +281,15 @@ async def _routed(call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]
 def _candidate(profile: ModelProfile, purse: Purse, until: float) -> Candidate:
     """What only quotes is of this process: it has no circuit, and time of its own, so that it can still
     answer when the others have used up the call's."""
-    provider = connections.provider(profile)
     if not profile.generates:
-        return Retrying(Metered(Fitted(Timed(provider)), purse))
-    attempt = Limited(Metered(Fitted(Timed(provider, until=until)), purse))
-    return Retrying(Breaking(attempt, circuit_of(profile.id)), until=until)
+        return Retrying(Metered(Fitted(Timed(connections.provider(profile))), purse))
+
+    def attempt(credential: Credential) -> Candidate:
+        provider = connections.provider(profile, credential)
+        return Limited(Metered(Fitted(Timed(provider, until=until)), purse), credential)
+
+    keyed = Keyed(profile, partial(connections.keys, profile), attempt)
+    return Retrying(Breaking(keyed, circuit_of(profile.id)), until=until)
 
 
 def _close_books(frozen: JSON, trace: Trace) -> None:

@@ -139,7 +139,14 @@ class QuotaExhausted(ProviderError):
 
 
 class InvalidCredentials(ProviderError):
+    """`revoked` says that the provider knows no such key. Otherwise what is missing may be a right, or this
+    request's alone."""
+
     code = "invalid_credentials"
+
+    def __init__(self, detail: str = "", *, status: int | None = None, revoked: bool = False) -> None:
+        super().__init__(detail, status=status)
+        self.revoked = revoked
 
 
 class InvalidRequest(ProviderError):
