@@ -42,8 +42,6 @@ class AwsIdentity:
         }
         answer = request("POST", self.url or f"https://sts.{self.region}.amazonaws.com", WHOM, data=form)
         found = _credentials(answer.content)
-        ends = datetime.fromisoformat(_field(found, "Expiration"))
-        lifetime = min(float(LIFETIME), (ends - datetime.now(UTC)).total_seconds())
         return short_lived(
             Credential(
                 NAME,
@@ -52,7 +50,7 @@ class AwsIdentity:
                 Secret(_field(found, "SessionToken")),
                 identity=self.role,
             ),
-            max(0.0, lifetime),
+            _seconds_until(_field(found, "Expiration")),
         )
 
 
@@ -67,6 +65,14 @@ def _credentials(body: bytes) -> Element:
     if found is None:
         raise InvalidCredentials(f"{WHOM} gave no keys")
     return found
+
+
+def _seconds_until(text: str) -> float:
+    try:
+        left = (datetime.fromisoformat(text) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        raise InvalidCredentials(f"{WHOM} does not say how long its keys are good") from None
+    return min(max(0.0, left), float(LIFETIME))
 
 
 def _field(found: Element, name: str) -> str:

@@ -11,7 +11,7 @@ from gateway.credentials.identity import PlatformToken, access_token, request
 from gateway.credentials.kept import Fetched, Kept, short_lived
 from gateway.credentials.secret import Credential, Secret
 from gateway.credentials.source import CredentialSource
-from gateway.errors import InvalidCredentials
+from gateway.errors import CredentialsUnavailable, InvalidCredentials
 from gateway.providers.exchange import extra
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
@@ -56,11 +56,13 @@ class MachineIdentity:
 class _Machine:
     def fetch(self) -> Fetched:
         with extra("azure"):
-            from azure.core.exceptions import ClientAuthenticationError
+            from azure.core.exceptions import AzureError, ClientAuthenticationError
         try:
             found = self._credential.get_token(SCOPE)
         except ClientAuthenticationError as error:
             raise InvalidCredentials(f"Entra ID gave no token: {type(error).__name__}") from None
+        except AzureError as error:
+            raise CredentialsUnavailable(f"Entra ID was not reached ({type(error).__name__})") from None
         lifetime = max(0.0, found.expires_on - time.time())
         return short_lived(Credential(NAME, Secret(found.token), identity="machine"), lifetime)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.credentials.files import read_text
 from gateway.credentials.source import KEY
-from gateway.errors import ConnectionFailed, InvalidCredentials, Overloaded
+from gateway.errors import CredentialsUnavailable, InvalidCredentials
 
 if TYPE_CHECKING:
     import httpx2
@@ -58,9 +58,9 @@ def request(method: str, url: str, whom: str, **sent: Any) -> httpx2.Response:
         with httpx2.Client(follow_redirects=False, timeout=TIMEOUT) as client:
             answer = client.request(method, url, **sent)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise ConnectionFailed(f"{whom} was not reached ({type(error).__name__})") from None
+        raise CredentialsUnavailable(f"{whom} was not reached ({type(error).__name__})") from None
     if answer.status_code >= 500 or answer.status_code == 429:
-        raise Overloaded(f"{whom} answers {answer.status_code}")
+        raise CredentialsUnavailable(f"{whom} answers {answer.status_code}")
     if answer.status_code != 200:
         raise InvalidCredentials(f"{whom} answers {answer.status_code}")
     return answer

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 from gateway.credentials.secret import Credential
-from gateway.errors import ConnectionFailed, ProviderError
+from gateway.errors import ProviderError
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds after a failure
 AFTER_A_REFUSAL = 5.0  # seconds until a service is asked once more for a newer one
@@ -50,7 +50,7 @@ class Kept:
         self._renewing = False
 
     async def current(self) -> Sequence[Credential]:
-        now = time.monotonic()
+        now = monotonic()
         if not self._usable(now):
             await asyncio.to_thread(self._obtain)
         elif now >= max(self._renew_at, self._rest_until) and not self._renewing:
@@ -70,7 +70,7 @@ class Kept:
 
     def _obtain(self) -> None:
         with self._lock:
-            now = time.monotonic()
+            now = monotonic()
             if self._usable(now):
                 return
             if self._error is not None and now < self._rest_until:
@@ -87,15 +87,15 @@ class Kept:
             self._renewing = False
 
     def _ask(self) -> None:
-        self._asked_at = time.monotonic()
+        self._asked_at = monotonic()
         try:
             fetched = self._fetch()
         except ProviderError as error:
-            self._error = error if type(error) is not ProviderError else ConnectionFailed(error.detail)
-            self._rest_until = time.monotonic() + self._pause
+            self._error = error
+            self._rest_until = monotonic() + self._pause
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
             raise
-        now = time.monotonic()
+        now = monotonic()
         if fetched.credentials != self._held and self._held:
             logger.info("%s was renewed", self._name)
         self._refused &= set(fetched.credentials)

@@ -2,6 +2,9 @@
 
 Stands inside of the circuit and the retries: while one key is taken, the model is well, and a bad key is
 never a reason to ask the same one again. Nothing is tried again after the first event.
+
+Errors leave without the frames below: those hold the key, and a page or report that shows the variables of
+a traceback would show it.
 """
 
 from __future__ import annotations
@@ -40,13 +43,13 @@ class Keyed:
                             keys.taken()
                         yield event
                 return
-            except OTHER_KEY_MAY_DO as error:
+            except GatewayError as error:
                 keys.refused(credential, error)
-                if begun:
-                    raise
+                if begun or not isinstance(error, OTHER_KEY_MAY_DO):
+                    raise error.with_traceback(None)  # noqa: B904
                 last = error
         assert last is not None, "the first of a round is a key or an error"
-        raise last
+        raise last.with_traceback(None)
 
 
 class KeyedEmbedder:
@@ -69,14 +72,16 @@ class KeyedEmbedder:
             _note_passed_over(self._trace, self.profile.id, last)
             try:
                 found = await self._attempt(credential).embed(call)
-            except OTHER_KEY_MAY_DO as error:
+            except GatewayError as error:
                 keys.refused(credential, error)
+                if not isinstance(error, OTHER_KEY_MAY_DO):
+                    raise error.with_traceback(None)  # noqa: B904
                 last = error
             else:
                 keys.taken()
                 return found
         assert last is not None, "the first of a round is a key or an error"
-        raise last
+        raise last.with_traceback(None)
 
 
 def _note_passed_over(trace: Trace, model: str, error: GatewayError | None) -> None:

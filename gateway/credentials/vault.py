@@ -21,7 +21,7 @@ from typing import Any
 from gateway.credentials.files import read_text
 from gateway.credentials.kept import Fetched, Kept
 from gateway.credentials.source import CredentialSource, credentials
-from gateway.errors import ConnectionFailed, InvalidCredentials, ProviderError
+from gateway.errors import CredentialsUnavailable, InvalidCredentials, ProviderError
 from gateway.providers.exchange import extra
 
 KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  a path
@@ -197,7 +197,7 @@ def _vault_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (BadGateway, InternalServerError, RateLimitExceeded, VaultDown, RequestException) as error:
-        raise ConnectionFailed(f"cannot {what}: Vault does not answer ({type(error).__name__})") from None
+        raise CredentialsUnavailable(f"cannot {what}: Vault does not answer ({type(error).__name__})") from None
     except VaultError as error:
         raise InvalidCredentials(f"cannot {what}: Vault refuses it ({type(error).__name__})") from None
     except (KeyError, TypeError, ValueError) as error:
