@@ -1,7 +1,8 @@
 """The interface that every provider and every wrapper around one shares.
 
-`Admitted(Fallback([Retrying(Breaking(Limited(Metered(Fitted(Timed(provider)))))), …]))`: each is a
-`Streaming`, so that the order can be read in one place (`gateway.client`) and each tested alone.
+`Admitted(Fallback([Retrying(Breaking(Keyed(Limited(Metered(Fitted(Timed(provider))))))), …]))`: each is a
+`Streaming`, so that the order can be read in one place (`gateway.client`) and each tested alone. What stands
+inside of `Keyed` is made for one key.
 """
 
 from __future__ import annotations

@@ -260,8 +260,8 @@ class _Embedding:
 
 
 async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall, trace: Trace) -> tuple[list[list[float]], Usage]:
-    def attempt(credential: Credential) -> Embedder:
-        return LimitedEmbedder(connections.embedding_provider(profile, credential), credential)
+    def attempt(credential: Credential, hurried: bool) -> Embedder:
+        return LimitedEmbedder(connections.embedding_provider(profile, credential), credential, hurried=hurried)
 
     keyed = KeyedEmbedder(profile, partial(connections.keys, profile), attempt, trace)
     return await RetryingEmbedder(keyed, trace).embed(call)
@@ -284,9 +284,9 @@ def _candidate(profile: ModelProfile, purse: Purse, until: float) -> Candidate:
     if not profile.generates:
         return Retrying(Metered(Fitted(Timed(connections.provider(profile))), purse))
 
-    def attempt(credential: Credential) -> Candidate:
+    def attempt(credential: Credential, hurried: bool) -> Candidate:
         provider = connections.provider(profile, credential)
-        return Limited(Metered(Fitted(Timed(provider, until=until)), purse), credential)
+        return Limited(Metered(Fitted(Timed(provider, until=until)), purse), credential, hurried=hurried)
 
     keyed = Keyed(profile, partial(connections.keys, profile), attempt)
     return Retrying(Breaking(keyed, circuit_of(profile.id)), until=until)

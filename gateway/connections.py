@@ -134,7 +134,9 @@ def _opened() -> _Open:
 async def _embed_unaudited(texts: list[str]) -> list[list[float]]:
     """For the extractive provider, whose comparing of sentences is part of one audited call."""
     profile = embedding_profile(configured().embedding_model)
-    keyed = KeyedEmbedder(profile, partial(keys, profile), partial(embedding_provider, profile), Trace())
+    keyed = KeyedEmbedder(
+        profile, partial(keys, profile), lambda credential, _hurried: embedding_provider(profile, credential), Trace()
+    )
     vectors, _usage = await keyed.embed(EmbeddingCall(caller=Caller(tenant_id=0), texts=tuple(texts)))
     return vectors
 

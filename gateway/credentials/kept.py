@@ -8,9 +8,12 @@ longer each time.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 
@@ -36,6 +39,12 @@ def short_lived(credential: Credential, lifetime: float) -> Fetched:
     return Fetched((credential,), lifetime - min(600.0, lifetime / 2), lifetime - min(30.0, lifetime / 10))
 
 
+@functools.cache
+def _threads(_process: int) -> ThreadPoolExecutor:
+    """Of their own, so that a service that hangs holds up nobody else's work in threads."""
+    return ThreadPoolExecutor(4, thread_name_prefix="citedesk-credentials")
+
+
 class Kept:
     """`fetch` blocks, and raises `ProviderError`. `name` is for people."""
 
@@ -52,7 +61,7 @@ class Kept:
     async def current(self) -> Sequence[Credential]:
         now = monotonic()
         if not self._usable(now):
-            await asyncio.to_thread(self._obtain)
+            await asyncio.get_running_loop().run_in_executor(_threads(os.getpid()), self._obtain)
         elif now >= max(self._renew_at, self._rest_until) and not self._renewing:
             self._renewing = True
             threading.Thread(target=self._renew, name="citedesk-credentials", daemon=True).start()

@@ -21,10 +21,11 @@ from gateway.types import Call, EmbeddingCall, StreamEvent, Trace, Usage
 
 
 class Keyed:
-    """`attempt` makes the candidate that uses one key; `begin` starts a round through the keys."""
+    """`attempt` makes the candidate that uses one key, and is told whether another is ready; `begin` starts
+    a round through the keys."""
 
     def __init__(
-        self, profile: ModelProfile, begin: Callable[[], Round], attempt: Callable[[Credential], Candidate]
+        self, profile: ModelProfile, begin: Callable[[], Round], attempt: Callable[[Credential, bool], Candidate]
     ) -> None:
         self.name, self.profile = profile.provider, profile
         self._begin, self._attempt = begin, attempt
@@ -36,7 +37,7 @@ class Keyed:
             _note_passed_over(trace, self.profile.id, last)
             begun = False
             try:
-                async with aclosing(self._attempt(credential).stream(call, trace)) as events:
+                async with aclosing(self._attempt(credential, keys.more).stream(call, trace)) as events:
                     async for event in events:
                         if not begun:
                             begun = True
@@ -59,7 +60,7 @@ class KeyedEmbedder:
         self,
         profile: EmbeddingProfile,
         begin: Callable[[], Round],
-        attempt: Callable[[Credential], Embedder],
+        attempt: Callable[[Credential, bool], Embedder],
         trace: Trace,
     ) -> None:
         self.name, self.profile = profile.provider, profile
@@ -71,7 +72,7 @@ class KeyedEmbedder:
         while (credential := await keys.next()) is not None:
             _note_passed_over(self._trace, self.profile.id, last)
             try:
-                found = await self._attempt(credential).embed(call)
+                found = await self._attempt(credential, keys.more).embed(call)
             except GatewayError as error:
                 keys.refused(credential, error)
                 if not isinstance(error, OTHER_KEY_MAY_DO):

@@ -55,6 +55,7 @@ class Round:
         self._provider, self._source, self._ring = provider, source, ring
         self._tried: list[Credential] = []
         self._doubtful: list[Credential] = []
+        self.more = False  # whether another is ready, should this one not do
 
     async def next(self) -> Credential | None:
         """None when each that may be tried was. Raises `InvalidCredentials` where none may be at all, and what
@@ -66,6 +67,7 @@ class Round:
         if not (ready or open_) and not self._tried:
             soonest = f"; in {min(waits):.0f} s it is tried again" if waits else ""
             raise InvalidCredentials(f"every key of {self._provider} was refused and is set aside{soonest}")
+        self.more = len(ready) > 1
         if ready:
             found = ready[0]
         elif open_ and not self._tried:  # all have to wait: the one that may go first

@@ -27,6 +27,7 @@ from gateway.routing import policies
 from gateway.types import Call, Caller, EmbeddingCall, StreamEvent, Trace, Usage, UsageReport
 
 BATCH = frozenset({"index", "evaluate"})  # purposes that nobody waits for
+HURRIED = 1.0  # seconds that a call waits for one key while another is ready
 AFTER_A_REFUSAL = 1.0  # seconds, where the provider does not say
 MOST_LINES = 10_000  # of one event loop, before those that nobody needs are forgotten
 
@@ -74,10 +75,10 @@ class Admitted:
 
 class Limited:
     """Waits for the provider's key, and learns from what the provider answers. A key that takes too
-    long is an error that the next candidate may make good."""
+    long is an error that the next key or candidate may make good; `hurried` where there is such a key."""
 
-    def __init__(self, inner: Candidate, credential: Credential = NO_KEY) -> None:
-        self._inner, self._credential = inner, credential
+    def __init__(self, inner: Candidate, credential: Credential = NO_KEY, *, hurried: bool = False) -> None:
+        self._inner, self._credential, self._hurried = inner, credential, hurried
         self.name, self.profile = inner.name, inner.profile
 
     async def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
@@ -88,7 +89,7 @@ class Limited:
                     yield event
             return
         needed = prompt_tokens(call) + output_limit(call, self.profile)
-        await _enter_key(line, call.caller, needed)
+        await _enter_key(line, call.caller, needed, hurried=self._hurried)
         try:
             async with aclosing(self._inner.stream(call, trace)) as events:
                 with observing(_learning(line)):  # the headers come before the first event
@@ -108,14 +109,15 @@ class Limited:
 class LimitedEmbedder:
     """Waits for the provider's key before texts are embedded. Raises `LimitExceeded`."""
 
-    def __init__(self, inner: Embedder, credential: Credential) -> None:
-        self._inner, self._credential = inner, credential
+    def __init__(self, inner: Embedder, credential: Credential, *, hurried: bool = False) -> None:
+        self._inner, self._credential, self._hurried = inner, credential, hurried
         self.name, self.profile = inner.name, inner.profile
 
     async def embed(self, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
         line = _line_of_key(self.profile, self._credential)
         if line is not None:
-            await _enter_key(line, call.caller, estimated_embedding(call, self.profile).input_tokens)
+            needed = estimated_embedding(call, self.profile).input_tokens
+            await _enter_key(line, call.caller, needed, hurried=self._hurried)
         return await self._inner.embed(call)
 
 
@@ -158,15 +160,15 @@ def _learning(line: Line) -> Observer:
     return note
 
 
-async def _enter(line: Line, caller: Caller, tokens: float) -> None:
+async def _enter(line: Line, caller: Caller, tokens: float, *, most: float = float("inf")) -> None:
     conf, batch = configured(), caller.purpose in BATCH
-    patience = conf.batch_limit_wait if batch else conf.limit_wait
+    patience = min(most, conf.batch_limit_wait if batch else conf.limit_wait)
     await line.enter(tokens, tenant=caller.tenant_id, batch=batch, patience=patience)
 
 
-async def _enter_key(line: Line, caller: Caller, tokens: float) -> None:
+async def _enter_key(line: Line, caller: Caller, tokens: float, *, hurried: bool) -> None:
     try:
-        await _enter(line, caller, tokens)
+        await _enter(line, caller, tokens, most=HURRIED if hurried else float("inf"))
     except LimitExceeded as error:
         error.fallback = True
         raise

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway import client
+from gateway import client, connections
 from gateway.credentials import ring
 from gateway.credentials.files import KeyFile
+from gateway.credentials.secret import Credential, Secret
 from gateway.errors import InvalidCredentials, RateLimited
 from gateway.limits.rates import Rates
+from gateway.profiles import completion_profile
 from gateway.types import EmbeddingCall
 from tests.contracts.cases import BEDROCK, CHAT, GEMINI
 from tests.gateway.credentials.conftest import Asked, Configure, KnowsKeys, keys_of
@@ -89,9 +91,16 @@ async def test_when_all_keys_are_busy_the_call_goes_on_to_the_next_model(ask: As
         assert keys_of(server) == ["sk-first", "sk-second"]
 
 
-async def test_each_key_has_limits_of_its_own(ask: Asked, configure: Configure) -> None:
+async def test_limits_are_of_each_key_and_nobody_waits_for_one_while_another_is_ready(
+    ask: Asked, configure: Configure
+) -> None:
     async with serving(KnowsKeys("sk-first", "sk-second").respond) as server:
-        configure(openai_key="sk-first,sk-second", openai_url=url(server), provider_rates=Rates(requests=1))
+        configure(
+            openai_key="sk-first,sk-second",
+            openai_url=url(server),
+            provider_rates=Rates(requests=1),
+            limit_wait=300.0,  # so it would be waited for, were there no other
+        )
         assert [await ask() for _ in range(2)] == ["Yes."] * 2
         assert keys_of(server) == ["sk-first", "sk-second"]
 
@@ -184,6 +193,21 @@ async def test_embeddings_take_the_next_key_too(ask: Asked, configure: Configure
             vectors = await client.embed(EmbeddingCall(ask.caller, ("text",), model="text-embedding-3-small"))
             assert len(vectors[0]) == 1536
         assert keys_of(server) == ["sk-first", "sk-second", "sk-second"]
+
+
+async def test_connections_of_keys_that_nobody_uses_any_more_are_closed(
+    ask: Asked, configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "IDLE", -1.0)  # at once
+    file = tmp_path / "key"
+    async with serving(KnowsKeys("sk-0", "sk-1", "sk-2").respond) as server:
+        configure(credentials=[("openai", KeyFile("OPENAI_API_KEY_FILE", str(file)))], openai_url=url(server))
+        luna, opened = completion_profile("gpt-6-luna"), []
+        for number in (0, 1, 2, 0):
+            file.write_text(f"sk-{number}")
+            assert await ask() == "Yes."
+            opened.append(connections.provider(luna, Credential("OPENAI_API_KEY_FILE", Secret(f"sk-{number}"))))
+        assert len({id(each) for each in opened}) == 4, "the first was closed, and opened anew"
 
 
 async def test_a_file_that_changes_is_read_again_while_the_process_runs(
