@@ -22,7 +22,7 @@ from gateway.credentials.vault import KUBERNETES_TOKEN, VaultKeys, VaultSettings
 
 PAIRED = {"bedrock"}  # whose keys have an id and a secret
 SECRET = re.compile(r"([\w.-]+(?:/[\w.-]+)*)#([\w.-]+)", re.ASCII)
-NAME = re.compile(r"[\w.-]+", re.ASCII)
+NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)*", re.ASCII)
 ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
 SESSION = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 AUTH = ("token", "kubernetes", "approle")
@@ -199,7 +199,7 @@ def _tls(env: Env, variable: str) -> str:
 def _word(env: Env, variable: str, default: str = "") -> str:
     value = env.text(variable, default)
     if value and not NAME.fullmatch(value):
-        raise ImproperlyConfigured(f"{variable}={value!r} is no name of letters, digits, dots and dashes.")
+        raise ImproperlyConfigured(f"{variable}={value!r} is no name of letters, digits, dots, dashes and slashes.")
     return value
 
 

@@ -102,6 +102,8 @@ def _refuse_halves(conf: GatewaySettings) -> None:
         raise ImproperlyConfigured(
             "CITEDESK_BEDROCK_KEY_ID and CITEDESK_BEDROCK_SECRET_KEY go together: set both or none."
         )
+    if (conf.bedrock_key_id or "bedrock" in dict(conf.credentials)) and not conf.bedrock_region:
+        raise ImproperlyConfigured("CITEDESK_BEDROCK_REGION must be set, as keys or an identity for Bedrock are.")
     if conf.bedrock_guardrail and not conf.bedrock_guardrail.rpartition(":")[0]:
         raise ImproperlyConfigured("CITEDESK_BEDROCK_GUARDRAIL must read id:version, such as gr-abc123:1.")
     if conf.azure_url and not (conf.azure_key or "azure" in dict(conf.credentials)):

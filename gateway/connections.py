@@ -37,7 +37,7 @@ class _Open:
     completion: dict[Key, Provider] = field(default_factory=dict)
     embedding: dict[Key, EmbeddingProvider] = field(default_factory=dict)
     used_at: dict[Key, float] = field(default_factory=dict)
-    ring: Ring = field(default_factory=Ring)
+    rings: dict[GatewaySettings, Ring] = field(default_factory=dict)
     closing: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -65,7 +65,7 @@ def embedding_provider(profile: EmbeddingProfile, credential: Credential = NO_KE
 def keys(profile: ModelProfile | EmbeddingProfile) -> Round:
     """A round through the keys of the model's provider."""
     source = _source(configured().origin(profile.provider), os.getpid())
-    return Round(profile.provider, source, _opened().ring)
+    return Round(profile.provider, source, _opened().rings.setdefault(configured(), Ring()))
 
 
 async def close() -> None:

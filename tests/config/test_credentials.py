@@ -82,6 +82,7 @@ def test_the_machines_own_identity_is_azures(tmp_path: Path) -> None:
             "OPENAI_API_KEY and OPENAI_API_KEY_FILE are both",
         ),
         ({"CITEDESK_BEDROCK_KEY_FILE": "KEY"}, "does not read id:secret"),
+        ({"CITEDESK_BEDROCK_KEY_ID": "AKIA", "CITEDESK_BEDROCK_SECRET_KEY": "hunter2"}, "CITEDESK_BEDROCK_REGION must"),
         ({"CITEDESK_VAULT_OPENAI": "a#b"}, "needs CITEDESK_VAULT_URL"),
         ({**VAULT, "CITEDESK_VAULT_OPENAI": "nofield", "CITEDESK_VAULT_TOKEN": "hunter2"}, "does not read path#field"),
         ({**VAULT}, "CITEDESK_VAULT_AUTH=token needs either"),
