@@ -22,7 +22,8 @@ from gateway.credentials.vault import KUBERNETES_TOKEN, VaultKeys, VaultSettings
 
 PAIRED = {"bedrock"}  # whose keys have an id and a secret
 SECRET = re.compile(r"([\w.-]+(?:/[\w.-]+)*)#([\w.-]+)", re.ASCII)
-NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)*", re.ASCII)
+NAME = re.compile(r"[\w.-]+", re.ASCII)
+MOUNT = re.compile(r"[\w.-]+(?:/[\w.-]+)*", re.ASCII)
 ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
 SESSION = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 AUTH = ("token", "kubernetes", "approle")
@@ -82,9 +83,9 @@ def _vault(env: Env) -> VaultSettings | None:
     settings = VaultSettings(
         url=_tls(env, "CITEDESK_VAULT_URL"),
         auth=env.choice("CITEDESK_VAULT_AUTH", "token", AUTH),
-        auth_mount=_word(env, "CITEDESK_VAULT_AUTH_MOUNT"),
+        auth_mount=_word(env, "CITEDESK_VAULT_AUTH_MOUNT", like=MOUNT),
         namespace=env.text("CITEDESK_VAULT_NAMESPACE"),
-        mount=_word(env, "CITEDESK_VAULT_MOUNT", "secret"),
+        mount=_word(env, "CITEDESK_VAULT_MOUNT", "secret", like=MOUNT),
         token=env.text("CITEDESK_VAULT_TOKEN"),
         token_file=env.text("CITEDESK_VAULT_TOKEN_FILE"),
         role=env.text("CITEDESK_VAULT_ROLE"),
@@ -196,10 +197,10 @@ def _tls(env: Env, variable: str) -> str:
     return value
 
 
-def _word(env: Env, variable: str, default: str = "") -> str:
+def _word(env: Env, variable: str, default: str = "", *, like: re.Pattern[str] = NAME) -> str:
     value = env.text(variable, default)
-    if value and not NAME.fullmatch(value):
-        raise ImproperlyConfigured(f"{variable}={value!r} is no name of letters, digits, dots, dashes and slashes.")
+    if value and not like.fullmatch(value):
+        raise ImproperlyConfigured(f"{variable}={value!r} is no name of letters, digits, dots and dashes.")
     return value
 
 
