@@ -1,7 +1,8 @@
 """The interface that every provider and every wrapper around one shares.
 
-`Cached(Admitted(Fallback([Retrying(Breaking(Limited(Metered(Fitted(Timed(provider)))))), …])))`: each is a
-`Streaming`, so that the order can be read in one place (`gateway.client`) and each tested alone.
+`Cached(Admitted(Fallback([Redacted(Retrying(Breaking(Keyed(Limited(Metered(Fitted(Timed(provider)))))))), …])))`:
+each is a `Streaming`, so that the order can be read in one place (`gateway.client`) and each tested alone. What
+stands inside of `Keyed` is made for one key.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ class Provider(Candidate, Protocol):
         ...
 
 
-class EmbeddingProvider(Protocol):
-    """Turns texts into vectors of `profile.dimensions` floats, normalised to length 1."""
+class Embedder(Protocol):
+    """Turns texts into vectors of `profile.dimensions` floats, normalised to length 1. A provider, or a
+    wrapper around one."""
 
     name: str
     profile: EmbeddingProfile
@@ -47,6 +49,10 @@ class EmbeddingProvider(Protocol):
     async def embed(self, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
         """One vector for each text, in order. Raises `ProviderError`."""
         ...
+
+
+class EmbeddingProvider(Embedder, Protocol):
+    """An adapter bound to one embedding model."""
 
     async def aclose(self) -> None:
         """Releases the connections."""

@@ -33,27 +33,26 @@ from accounts.tenancy import in_database, in_tenant, tenant_scope
 from gateway import connections
 from gateway.abilities import ToolCall
 from gateway.audit import writer
-from gateway.base import Candidate
-from gateway.breaker.breaking import Breaking
-from gateway.breaker.circuit import circuit_of
+from gateway.base import Embedder
 from gateway.budgets import Wish, reserve, settle
 from gateway.cache.cached import Cached, conclude
+from gateway.chain import candidate
 from gateway.conf import configured
+from gateway.credentials.keyed import KeyedEmbedder
+from gateway.credentials.secret import Credential
 from gateway.errors import GatewayError, StreamBroken
 from gateway.fallback import Fallback
-from gateway.fitting import Fitted
-from gateway.limits.wrappers import Admitted, Limited, embedding_turn
+from gateway.limits.wrappers import Admitted, LimitedEmbedder
 from gateway.metering import cost, estimated_embedding, most_embedding
-from gateway.profiles import EmbeddingProfile, ModelProfile
-from gateway.purse import Metered, Purse
+from gateway.profiles import EmbeddingProfile
+from gateway.purse import Purse
 from gateway.redaction.policy import cleared, redacted_embedding, redaction_of
 from gateway.redaction.redaction import Redaction
 from gateway.redaction.wrapper import Redacted
-from gateway.retry import Retrying, RetryingEmbedder
+from gateway.retry import RetryingEmbedder
 from gateway.router import embedding_candidate, route
 from gateway.routing import policies
 from gateway.routing.policy import EffectivePolicy
-from gateway.timeouts import Timed
 from gateway.types import (
     JSON,
     Call,
@@ -268,8 +267,11 @@ class _Embedding:
 
 
 async def _embed_with(profile: EmbeddingProfile, call: EmbeddingCall, trace: Trace) -> tuple[list[list[float]], Usage]:
-    await embedding_turn(call, profile)
-    return await RetryingEmbedder(connections.embedding_provider(profile), trace).embed(call)
+    def attempt(credential: Credential, hurried: bool) -> Embedder:
+        return LimitedEmbedder(connections.embedding_provider(profile, credential), credential, hurried=hurried)
+
+    keyed = KeyedEmbedder(profile, partial(connections.keys, profile), attempt, trace)
+    return await RetryingEmbedder(keyed, trace).embed(call)
 
 
 async def _routed(call: Call, trace: Trace, redaction: Redaction) -> AsyncGenerator[StreamEvent, None]:
@@ -277,20 +279,10 @@ async def _routed(call: Call, trace: Trace, redaction: Redaction) -> AsyncGenera
     profiles = route(call, policy, trace)
     until = asyncio.get_running_loop().time() + call.options.total_timeout
     purse, allowed = Purse(trace), partial(cleared, call.caller.tenant_id)
-    chain = Fallback([Redacted(_candidate(profile, purse, until), redaction, allowed) for profile in profiles])
+    chain = Fallback([Redacted(candidate(profile, purse, until), redaction, allowed) for profile in profiles])
     async with aclosing(Cached(Admitted(chain), profiles).stream(call, trace)) as events:
         async for event in events:
             yield event
-
-
-def _candidate(profile: ModelProfile, purse: Purse, until: float) -> Candidate:
-    """What only quotes is of this process: it has no circuit, and time of its own, so that it can still
-    answer when the others have used up the call's."""
-    provider = connections.provider(profile)
-    if not profile.generates:
-        return Retrying(Metered(Fitted(Timed(provider)), purse))
-    attempt = Limited(Metered(Fitted(Timed(provider, until=until)), purse))
-    return Retrying(Breaking(attempt, circuit_of(profile.id)), until=until)
 
 
 def _close_books(frozen: JSON, trace: Trace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +11,8 @@ from pathlib import Path
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from gateway.credentials.secret import Credential
+from gateway.credentials.source import GivenKeys, Origin
 from gateway.limits.rates import Rates
 from gateway.profiles import Price, completion_profiles
 from gateway.providers.fronts import KINDS, NO_FRONT, Front
@@ -34,12 +36,22 @@ NEEDED = {
     "azure": "CITEDESK_AZURE_URL",
     "compatible": "CITEDESK_COMPATIBLE_URL",
 }
+KEYS = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "bedrock": "CITEDESK_BEDROCK_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "azure": "AZURE_OPENAI_API_KEY",
+    "compatible": "CITEDESK_COMPATIBLE_KEY",
+}
 
 
 @dataclass(frozen=True)
 class GatewaySettings:
     """`answer_models` are profile ids in the order in which they are tried. Keys never show in
-    the repr (T12). `data_dir` holds the audit's anchor. What begins with `compatible_` is of the
+    the repr (T12); a `…_key` may list several, and `credentials` are those providers' that have none but
+    another origin. `data_dir` holds the audit's anchor. What begins with `compatible_` is of the
     operator's own server: its price is 0 unless he says otherwise, because nobody bills him.
     `budget_wait` is how many seconds a call waits for money that others hold. `webhook_loopback` lets webhooks
     go to this machine, and without TLS. `provider_rates` are for each key of each model, until the
@@ -72,7 +84,6 @@ class GatewaySettings:
     azure_key: str = ""
     azure_url: str = ""
     azure_api: str = "responses"
-    azure_identity: bool = False
     azure_deployment: str = ""
     azure_model: str = ""
     azure_region: str = ""
@@ -84,6 +95,7 @@ class GatewaySettings:
     compatible_abilities: tuple[str, ...] = ()
     compatible_price: Price = field(default=FREE)
     compatible_region: str = ""
+    credentials: tuple[tuple[str, Origin], ...] = ()
     front: Front = NO_FRONT
     reservation_seconds: int = 600
     timestamp_url: str = ""
@@ -110,32 +122,41 @@ class GatewaySettings:
 
     def reaches(self, provider: str) -> bool:
         """Whether there is the key or the address without which the provider cannot be asked."""
-        needed = {
-            "openai": self.openai_key,
-            "anthropic": self.anthropic_key,
-            "gemini": self.gemini_key,
-            "bedrock": self.bedrock_region,
-            "mistral": self.mistral_key,
-            "azure": self.azure_url,
-            "compatible": self.compatible_url,
-        }
-        return bool(needed.get(provider, ""))
+        if provider in ADDRESSED:
+            return bool(ADDRESSED[provider](self))
+        return provider in dict(self.credentials) or bool(GIVEN.get(provider, _nothing)(self))
 
-    def account(self, provider: str) -> str:
+    def origin(self, provider: str) -> Origin:
+        """Where the provider's credentials come from."""
+        key_id = self.bedrock_key_id if provider == "bedrock" else ""
+        given = GivenKeys(KEYS.get(provider, "no key"), GIVEN.get(provider, _nothing)(self), key_id)
+        return dict(self.credentials).get(provider, given)
+
+    def account(self, provider: str, credential: Credential) -> str:
         """What tells one account at the provider from another: its key, and where the account is
         known by an address or region, that too. A secret; empty for a provider that has none."""
-        accounts = {
-            "openai": self.openai_key,
-            "anthropic": self.anthropic_key,
-            "gemini": self.gemini_key,
-            "bedrock": f"{self.bedrock_region} {self.bedrock_key_id}",
-            "mistral": self.mistral_key,
-            "azure": f"{self.azure_url} {self.azure_key}",
-            "compatible": self.compatible_key,
-        }
-        return accounts.get(provider, "")
+        where = {"bedrock": self.bedrock_region, "azure": self.azure_url}.get(provider, "")
+        return f"{where} {credential.account}".strip()
 
 
+def _nothing(_conf: GatewaySettings) -> str:
+    return ""
+
+
+GIVEN: dict[str, Callable[[GatewaySettings], str]] = {
+    "openai": lambda conf: conf.openai_key,
+    "anthropic": lambda conf: conf.anthropic_key,
+    "gemini": lambda conf: conf.gemini_key,
+    "bedrock": lambda conf: conf.bedrock_secret_key,
+    "mistral": lambda conf: conf.mistral_key,
+    "azure": lambda conf: conf.azure_key,
+    "compatible": lambda conf: conf.compatible_key,
+}
+ADDRESSED: dict[str, Callable[[GatewaySettings], str]] = {
+    "bedrock": lambda conf: conf.bedrock_region,
+    "azure": lambda conf: conf.azure_url,
+    "compatible": lambda conf: conf.compatible_url,
+}
 ABILITIES = ("tools", "images", "json_schema")
 
 

@@ -1,4 +1,5 @@
-"""The open providers: one per event loop and model, because an SDK's client belongs to its loop."""
+"""The open providers: one per event loop, model and key, because an SDK's client belongs to its loop. Those
+whose key is no longer used are closed after a while: short-lived tokens would pile up."""
 
 from __future__ import annotations
 
@@ -9,44 +10,62 @@ import weakref
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cache, lru_cache, partial
 from typing import Any, TypeVar
 
 from gateway import registry
 from gateway.base import EmbeddingProvider, Provider
 from gateway.conf import GatewaySettings, configured
+from gateway.credentials.keyed import KeyedEmbedder
+from gateway.credentials.ring import Ring, Round
+from gateway.credentials.secret import NO_KEY, Credential
+from gateway.credentials.source import CredentialSource, Origin
 from gateway.likeness import best_likeness
 from gateway.profiles import EmbeddingProfile, ModelProfile, embedding_profile
-from gateway.types import Caller, EmbeddingCall
+from gateway.types import Caller, EmbeddingCall, Trace
 
+IDLE = 3600.0  # seconds, longer than any call, after which a connection that nobody uses is closed
+OURS = frozenset({"credential", "embed"})  # fields of the adapters' settings that are not of the gateway's
 T = TypeVar("T")
+Key = tuple[GatewaySettings, ModelProfile | EmbeddingProfile, Credential]
 
 
 @dataclass
 class _Open:
     """What one loop has open. Other settings are other connections: tests change them."""
 
-    completion: dict[tuple[GatewaySettings, ModelProfile], Provider] = field(default_factory=dict)
-    embedding: dict[tuple[GatewaySettings, EmbeddingProfile], EmbeddingProvider] = field(default_factory=dict)
+    completion: dict[Key, Provider] = field(default_factory=dict)
+    embedding: dict[Key, EmbeddingProvider] = field(default_factory=dict)
+    used_at: dict[Key, float] = field(default_factory=dict)
+    rings: dict[GatewaySettings, Ring] = field(default_factory=dict)
+    closing: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 _by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Open] = weakref.WeakKeyDictionary()
 
 
-def provider(profile: ModelProfile) -> Provider:
-    """The running loop's provider for this model. Raises `GatewayError` where it lacks a key."""
-    opened, key = _opened(), (configured(), profile)
-    if key not in opened.completion:
-        opened.completion[key] = registry.make(profile, _settings())
-    return opened.completion[key]
+def provider(profile: ModelProfile, credential: Credential = NO_KEY) -> Provider:
+    """The running loop's provider for this model and key."""
+    key = _used(profile, credential)
+    opened = _opened().completion
+    if key not in opened:
+        opened[key] = registry.make(profile, _settings(credential))
+    return opened[key]
 
 
-def embedding_provider(profile: EmbeddingProfile) -> EmbeddingProvider:
-    """The running loop's provider for this embedding model."""
-    opened, key = _opened(), (configured(), profile)
-    if key not in opened.embedding:
-        opened.embedding[key] = registry.make_embedding(profile, _settings())
-    return opened.embedding[key]
+def embedding_provider(profile: EmbeddingProfile, credential: Credential = NO_KEY) -> EmbeddingProvider:
+    """The running loop's provider for this embedding model and key."""
+    key = _used(profile, credential)
+    opened = _opened().embedding
+    if key not in opened:
+        opened[key] = registry.make_embedding(profile, _settings(credential))
+    return opened[key]
+
+
+def keys(profile: ModelProfile | EmbeddingProfile) -> Round:
+    """A round through the keys of the model's provider."""
+    source = _source(configured().origin(profile.provider), os.getpid())
+    return Round(profile.provider, source, _opened().rings.setdefault(configured(), Ring()))
 
 
 async def close() -> None:
@@ -83,19 +102,48 @@ def _background_loop(_process: int) -> asyncio.AbstractEventLoop:
     return loop
 
 
+@lru_cache(maxsize=64)
+def _source(origin: Origin, _process: int) -> CredentialSource:
+    """One for each process, shared by its loops: what was fetched once serves all."""
+    return origin.open()
+
+
+def _used(profile: ModelProfile | EmbeddingProfile, credential: Credential) -> Key:
+    """Notes the use; and at a first one, closes what had none for long."""
+    key, opened, now = (configured(), profile, credential), _opened(), asyncio.get_running_loop().time()
+    if key not in opened.used_at:
+        for each in [each for each, at in opened.used_at.items() if at < now - IDLE]:
+            del opened.used_at[each]
+            for idle in (opened.completion.pop(each, None), opened.embedding.pop(each, None)):
+                if idle is not None:
+                    task = asyncio.get_running_loop().create_task(_close(idle))
+                    opened.closing.add(task)
+                    task.add_done_callback(opened.closing.discard)
+    opened.used_at[key] = now
+    return key
+
+
+async def _close(idle: Provider | EmbeddingProvider) -> None:
+    await idle.aclose()
+
+
 def _opened() -> _Open:
     return _by_loop.setdefault(asyncio.get_running_loop(), _Open())
 
 
 async def _embed_unaudited(texts: list[str]) -> list[list[float]]:
     """For the extractive provider, whose comparing of sentences is part of one audited call."""
-    local = embedding_provider(embedding_profile(configured().embedding_model))
-    vectors, _usage = await local.embed(EmbeddingCall(caller=Caller(tenant_id=0), texts=tuple(texts)))
+    profile = embedding_profile(configured().embedding_model)
+    keyed = KeyedEmbedder(
+        profile, partial(keys, profile), lambda credential, _hurried: embedding_provider(profile, credential), Trace()
+    )
+    vectors, _usage = await keyed.embed(EmbeddingCall(caller=Caller(tenant_id=0), texts=tuple(texts)))
     return vectors
 
 
-def _settings() -> registry.ProviderSettings:
+def _settings(credential: Credential) -> registry.ProviderSettings:
     """The settings of the same names. `embed` is the gateway's own."""
     conf = configured()
-    named = [each.name for each in fields(registry.ProviderSettings) if each.name != "embed"]
-    return registry.ProviderSettings(**{name: getattr(conf, name) for name in named}, embed=_embed_unaudited)
+    named = {each.name for each in fields(registry.ProviderSettings)} - OURS
+    given = {name: getattr(conf, name) for name in named}
+    return registry.ProviderSettings(**given, credential=credential, embed=_embed_unaudited)

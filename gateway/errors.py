@@ -19,6 +19,7 @@ GatewayError
     ├── StreamBroken          stream_broken          retryable: cut, malformed, or an error event
     ├── QuotaExhausted        quota_exhausted        the provider's account has no money
     ├── InvalidCredentials    invalid_credentials    key wrong, revoked or without the right
+    ├── CredentialsUnavailable  credentials_unavailable  not asked: where the key comes from does not answer
     ├── InvalidRequest        invalid_request        the provider refused the request as malformed
     ├── ContextTooLong        context_too_long       more tokens than the model takes
     ├── ContentRefused        content_refused        blocked before any text
@@ -146,7 +147,21 @@ class QuotaExhausted(ProviderError):
 
 
 class InvalidCredentials(ProviderError):
+    """`revoked` says that the provider knows no such key. Otherwise what is missing may be a right, or this
+    request's alone."""
+
     code = "invalid_credentials"
+
+    def __init__(self, detail: str = "", *, status: int | None = None, revoked: bool = False) -> None:
+        super().__init__(detail, status=status)
+        self.revoked = revoked
+
+
+class CredentialsUnavailable(ProviderError):
+    """Vault's or an identity service's failing, and so no sign of the model's health. Who keeps the key asks
+    again after a pause of its own, so a call does not."""
+
+    code = "credentials_unavailable"
 
 
 class InvalidRequest(ProviderError):

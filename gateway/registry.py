@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.base import EmbeddingProvider, Provider
+from gateway.credentials.secret import NO_KEY, Credential
 from gateway.errors import UnknownModel
 from gateway.profiles import EmbeddingProfile, ModelProfile
 from gateway.providers.fronts import NO_FRONT, Front
@@ -19,30 +20,27 @@ Embed = Callable[[list[str]], Awaitable[list[list[float]]]]
 
 @dataclass(frozen=True)
 class ProviderSettings:
-    """What adapters need beside a profile: keys, addresses, and for the extractive one `embed`."""
+    """What adapters need beside a profile: addresses, a credential of their provider's, and for the
+    extractive one `embed`."""
 
-    openai_key: str = field(default="", repr=False)
+    credential: Credential = NO_KEY
     openai_url: str = ""
     openai_api: str = "responses"
-    anthropic_key: str = field(default="", repr=False)
     anthropic_url: str = ""
-    gemini_key: str = field(default="", repr=False)
     gemini_url: str = ""
     bedrock_region: str = ""
     bedrock_url: str = ""
-    bedrock_key_id: str = ""
-    bedrock_secret_key: str = field(default="", repr=False)
     bedrock_guardrail: str = ""
-    mistral_key: str = field(default="", repr=False)
     mistral_url: str = ""
-    azure_key: str = field(default="", repr=False)
     azure_url: str = ""
     azure_api: str = "responses"
-    azure_identity: bool = False
     compatible_url: str = ""
-    compatible_key: str = field(default="", repr=False)
     front: Front = NO_FRONT
     embed: Embed | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> str:
+        return self.credential.secret.reveal()
 
 
 def make(profile: ModelProfile, settings: ProviderSettings) -> Provider:
@@ -78,20 +76,20 @@ def _openai(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.openai import openai_provider
 
     return openai_provider(
-        profile, key=settings.openai_key, url=settings.openai_url, api=settings.openai_api, front=settings.front
+        profile, key=settings.key, url=settings.openai_url, api=settings.openai_api, front=settings.front
     )
 
 
 def _anthropic(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.anthropic import AnthropicProvider
 
-    return AnthropicProvider(profile, key=settings.anthropic_key, url=settings.anthropic_url, front=settings.front)
+    return AnthropicProvider(profile, key=settings.key, url=settings.anthropic_url, front=settings.front)
 
 
 def _gemini(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.gemini import GeminiProvider
 
-    return GeminiProvider(profile, key=settings.gemini_key, url=settings.gemini_url)
+    return GeminiProvider(profile, key=settings.key, url=settings.gemini_url)
 
 
 def _bedrock(profile: ModelProfile, settings: ProviderSettings) -> Provider:
@@ -103,45 +101,45 @@ def _bedrock(profile: ModelProfile, settings: ProviderSettings) -> Provider:
 def _aws_access(settings: ProviderSettings) -> AwsAccess:
     from gateway.providers.aws import AwsAccess
 
-    key_id, secret = settings.bedrock_key_id, settings.bedrock_secret_key
-    return AwsAccess(settings.bedrock_region, settings.bedrock_url, key_id, secret)
+    held = settings.credential
+    key_id, token = held.key_id, held.token.reveal()
+    return AwsAccess(settings.bedrock_region, settings.bedrock_url, key_id, settings.key, token)
 
 
 def _mistral(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.mistral import MistralProvider
 
-    return MistralProvider(profile, key=settings.mistral_key, url=settings.mistral_url)
+    return MistralProvider(profile, key=settings.key, url=settings.mistral_url)
 
 
 def _azure(profile: ModelProfile, settings: ProviderSettings) -> Provider:
-    from gateway.providers.azure import EntraToken, azure_provider
+    from gateway.providers.azure import azure_provider
 
-    token = EntraToken() if settings.azure_identity else None
-    return azure_provider(profile, url=settings.azure_url, key=settings.azure_key, token=token, api=settings.azure_api)
+    return azure_provider(profile, url=settings.azure_url, key=settings.key, api=settings.azure_api)
 
 
 def _compatible(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.compatible import CompatibleProvider
 
-    return CompatibleProvider(profile, key=settings.compatible_key, url=settings.compatible_url, front=settings.front)
+    return CompatibleProvider(profile, key=settings.key, url=settings.compatible_url, front=settings.front)
 
 
 def _openai_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:
     from gateway.providers.embedding import OpenAIEmbedder
 
-    return OpenAIEmbedder(profile, key=settings.openai_key, url=settings.openai_url)
+    return OpenAIEmbedder(profile, key=settings.key, url=settings.openai_url)
 
 
 def _gemini_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:
     from gateway.providers.embedding import GeminiEmbedder
 
-    return GeminiEmbedder(profile, key=settings.gemini_key, url=settings.gemini_url)
+    return GeminiEmbedder(profile, key=settings.key, url=settings.gemini_url)
 
 
 def _mistral_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:
     from gateway.providers.embedding import MistralEmbedder
 
-    return MistralEmbedder(profile, key=settings.mistral_key, url=settings.mistral_url)
+    return MistralEmbedder(profile, key=settings.key, url=settings.mistral_url)
 
 
 def _bedrock_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> EmbeddingProvider:

@@ -12,7 +12,7 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from gateway.base import Candidate, EmbeddingProvider
+from gateway.base import Candidate, Embedder
 from gateway.errors import ProviderError
 from gateway.types import Call, EmbeddingCall, StreamEvent, Trace, Usage
 
@@ -56,7 +56,7 @@ class Retrying:
 class RetryingEmbedder:
     """The same for vectors, which come whole or not at all."""
 
-    def __init__(self, inner: EmbeddingProvider, trace: Trace) -> None:
+    def __init__(self, inner: Embedder, trace: Trace) -> None:
         self._inner, self._trace = inner, trace
         self.name, self.profile = inner.name, inner.profile
 

@@ -18,6 +18,7 @@ WITHOUT_DJANGO = [
     "gateway/base.py",
     "gateway/profiles.py",
     "gateway/providers",
+    "gateway/credentials",
 ]
 
 

@@ -59,6 +59,7 @@ ANSWERS: dict[type[GatewayError], _Answer] = {
     errors.ConnectionFailed: _Answer(502, True),
     errors.StreamBroken: _Answer(502, True),
     errors.InvalidCredentials: _Answer(502, False, NOT_YOURS),
+    errors.CredentialsUnavailable: _Answer(503, True, NOT_YOURS),
     errors.QuotaExhausted: _Answer(502, False, NOT_YOURS),
     errors.NotInstalled: _Answer(502, False, NOT_YOURS),
     errors.NoCandidate: _Answer(503, False),

@@ -12,8 +12,9 @@ import weakref
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
-from gateway.base import Candidate, Streaming
+from gateway.base import Candidate, Embedder, Streaming
 from gateway.conf import GatewaySettings, configured
+from gateway.credentials.secret import NO_KEY, Credential
 from gateway.errors import LimitExceeded, RateLimited
 from gateway.limits.learnt import learn
 from gateway.limits.line import Line
@@ -23,9 +24,10 @@ from gateway.metering import estimated_embedding, output_limit, prompt_tokens
 from gateway.observing import Observer, observing
 from gateway.profiles import LOCAL, EmbeddingProfile, ModelProfile
 from gateway.routing import policies
-from gateway.types import Call, Caller, EmbeddingCall, StreamEvent, Trace, UsageReport
+from gateway.types import Call, Caller, EmbeddingCall, StreamEvent, Trace, Usage, UsageReport
 
 BATCH = frozenset({"index", "evaluate"})  # purposes that nobody waits for
+HURRIED = 1.0  # seconds that a call waits for one key while another is ready
 AFTER_A_REFUSAL = 1.0  # seconds, where the provider does not say
 MOST_LINES = 10_000  # of one event loop, before those that nobody needs are forgotten
 
@@ -73,21 +75,21 @@ class Admitted:
 
 class Limited:
     """Waits for the provider's key, and learns from what the provider answers. A key that takes too
-    long is an error that the next candidate may make good."""
+    long is an error that the next key or candidate may make good; `hurried` where there is such a key."""
 
-    def __init__(self, inner: Candidate) -> None:
-        self._inner = inner
+    def __init__(self, inner: Candidate, credential: Credential = NO_KEY, *, hurried: bool = False) -> None:
+        self._inner, self._credential, self._hurried = inner, credential, hurried
         self.name, self.profile = inner.name, inner.profile
 
     async def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
-        line = _line_of_key(self.profile)
+        line = _line_of_key(self.profile, self._credential)
         if line is None:
             async with aclosing(self._inner.stream(call, trace)) as events:
                 async for event in events:
                     yield event
             return
         needed = prompt_tokens(call) + output_limit(call, self.profile)
-        await _enter_key(line, call.caller, needed)
+        await _enter_key(line, call.caller, needed, hurried=self._hurried)
         try:
             async with aclosing(self._inner.stream(call, trace)) as events:
                 with observing(_learning(line)):  # the headers come before the first event
@@ -104,11 +106,19 @@ class Limited:
             raise
 
 
-async def embedding_turn(call: EmbeddingCall, profile: EmbeddingProfile) -> None:
+class LimitedEmbedder:
     """Waits for the provider's key before texts are embedded. Raises `LimitExceeded`."""
-    line = _line_of_key(profile)
-    if line is not None:
-        await _enter_key(line, call.caller, estimated_embedding(call, profile).input_tokens)
+
+    def __init__(self, inner: Embedder, credential: Credential, *, hurried: bool = False) -> None:
+        self._inner, self._credential, self._hurried = inner, credential, hurried
+        self.name, self.profile = inner.name, inner.profile
+
+    async def embed(self, call: EmbeddingCall) -> tuple[list[list[float]], Usage]:
+        line = _line_of_key(self.profile, self._credential)
+        if line is not None:
+            needed = estimated_embedding(call, self.profile).input_tokens
+            await _enter_key(line, call.caller, needed, hurried=self._hurried)
+        return await self._inner.embed(call)
 
 
 def _lines_of(caller: Caller) -> list[Line]:
@@ -132,12 +142,13 @@ def _rates_of(tenant_id: int) -> tuple[Rates, Rates]:
     return conf.tenant_rates.within(policy.tenant_rates), conf.user_rates.within(policy.user_rates)
 
 
-def _line_of_key(profile: ModelProfile | EmbeddingProfile) -> Line | None:
-    """Of the key and the model together, as providers count. The key itself stands nowhere."""
+def _line_of_key(profile: ModelProfile | EmbeddingProfile, credential: Credential) -> Line | None:
+    """Of the key and the model together, as providers count. The key itself stands nowhere. A short-lived token
+    stands for its account, whose line goes on when the token changes."""
     if profile.provider in LOCAL:
         return None
     conf = configured()
-    secret = f"{conf.audit_key} {conf.account(profile.provider)}"
+    secret = f"{conf.audit_key} {conf.account(profile.provider, credential)}"
     fingerprint = hashlib.sha256(secret.encode()).hexdigest()[:12]
     return _lines().line(f"provider:{profile.provider}/{fingerprint}/{profile.model}", conf.provider_rates)
 
@@ -149,15 +160,15 @@ def _learning(line: Line) -> Observer:
     return note
 
 
-async def _enter(line: Line, caller: Caller, tokens: float) -> None:
+async def _enter(line: Line, caller: Caller, tokens: float, *, most: float = float("inf")) -> None:
     conf, batch = configured(), caller.purpose in BATCH
-    patience = conf.batch_limit_wait if batch else conf.limit_wait
+    patience = min(most, conf.batch_limit_wait if batch else conf.limit_wait)
     await line.enter(tokens, tenant=caller.tenant_id, batch=batch, patience=patience)
 
 
-async def _enter_key(line: Line, caller: Caller, tokens: float) -> None:
+async def _enter_key(line: Line, caller: Caller, tokens: float, *, hurried: bool) -> None:
     try:
-        await _enter(line, caller, tokens)
+        await _enter(line, caller, tokens, most=HURRIED if hurried else float("inf"))
     except LimitExceeded as error:
         error.fallback = True
         raise

@@ -51,9 +51,9 @@ REFUSED = frozenset(
     }
 )
 RATE = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests"})
-CREDENTIALS = frozenset(
-    {"authentication_error", "permission_error", "invalid_api_key", "account_deactivated", "api_key_invalid"}
-)
+REVOKED = frozenset({"authentication_error", "invalid_api_key", "account_deactivated", "api_key_invalid"})
+REVOKED_PHRASES = ("api key not valid", "api key expired", "reported as leaked")
+CREDENTIALS = REVOKED | {"permission_error"}
 OVERLOADED = frozenset({"overloaded_error", "server_overloaded", "service_unavailable", "slow_down", "timeout_error"})
 INVALID = frozenset({"invalid_request_error", "invalid_prompt", "not_found_error", "model_not_found"})
 TRANSIENT = frozenset({408, 409, 425, 499})
@@ -118,7 +118,8 @@ def _decide(
     if codes & RATE or status == 429:
         return RateLimited(detail, retry_after=wait, status=status)
     if codes & CREDENTIALS or status in {401, 403}:
-        return InvalidCredentials(detail, status=status)
+        revoked = status == 401 or bool(codes & REVOKED) or any(phrase in said for phrase in REVOKED_PHRASES)
+        return InvalidCredentials(detail, status=status, revoked=revoked)
     if codes & OVERLOADED or (status is not None and (status >= 500 or status in TRANSIENT)):
         return Overloaded(detail, retry_after=wait, status=status)
     if status is not None and 300 <= status < 400:

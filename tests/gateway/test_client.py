@@ -108,8 +108,8 @@ def play(live_db: Any, monkeypatch: pytest.MonkeyPatch) -> Play:
         known = {name: profiles.completion_profile(name) for name in LAST_RESORTS}
         known.update({name: provider.profile for name, provider in by_id.items()})
         real = connections.provider
-        monkeypatch.setattr(connections, "provider", lambda profile: by_id.get(profile.id) or real(profile))
-        monkeypatch.setattr(connections, "embedding_provider", lambda _profile: ScriptedVectors())
+        monkeypatch.setattr(connections, "provider", lambda profile, *key: by_id.get(profile.id) or real(profile, *key))
+        monkeypatch.setattr(connections, "embedding_provider", lambda _profile, _key: ScriptedVectors())
         monkeypatch.setattr(profiles, "completion_profiles", lambda: known)
         monkeypatch.setattr(profiles, "embedding_profiles", lambda: {"vectors": VECTORS})
         from django.conf import settings

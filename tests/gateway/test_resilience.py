@@ -350,7 +350,7 @@ async def test_connecting_has_a_limit_of_its_own(case: Case, deaf: str, caller: 
     provider = case.make(deaf)
     async with wired(monkeypatch, (case, said(case))):
         provider.profile = dataclasses.replace(provider.profile, id=f"{case.name}-0")
-        monkeypatch.setattr(connections, "provider", lambda _profile: provider)
+        monkeypatch.setattr(connections, "provider", lambda _profile, _key=None: provider)
         _, trace, error = await events_of(asking(caller, connect_timeout=0.2))
         assert isinstance(error, ProviderTimeout)
         assert (error.phase, len(trace.attempts)) == ("connect", 3)

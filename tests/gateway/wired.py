@@ -42,7 +42,7 @@ async def wired(patch: pytest.MonkeyPatch, *parts: tuple[Case, Answers]) -> Asyn
             providers.append(provider)
             servers.append(server)
         by_id = {each.profile.id: each for each in [*providers, *last]}
-        patch.setattr(connections, "provider", lambda profile: by_id[profile.id])
+        patch.setattr(connections, "provider", lambda profile, _credential=None: by_id[profile.id])
         known = profiles.completion_profiles() | {name: each.profile for name, each in by_id.items()}
         patch.setattr(profiles, "completion_profiles", lambda: known)
         models = tuple(each.profile.id for each in providers)

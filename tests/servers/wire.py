@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,12 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     method, path, _version = first.split(" ")
-    return Request(method, path, headers, json.loads(body) if body else {})
+    form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    return Request(method, path, headers, _form(body) if form else json.loads(body) if body else {})
+
+
+def _form(body: bytes) -> dict[str, Any]:
+    return dict(parse_qsl(body.decode()))
 
 
 def _head(script: Script) -> bytes:
