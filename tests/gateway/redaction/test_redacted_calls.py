@@ -271,7 +271,7 @@ async def test_a_hosted_embedder_sees_placeholders_that_match(caller: Caller, mo
 
     async with serving(respond) as server:
         embedder = case.make(profile, server.url)
-        monkeypatch.setattr(connections, "embedding_provider", lambda _profile: embedder)
+        monkeypatch.setattr(connections, "embedding_provider", lambda _profile, _key=None: embedder)
         monkeypatch.setattr(client, "embedding_candidate", lambda _call, _policy: profile)
         for text in (f"The owner is {MAIL}.", f"Who is {MAIL}?"):
             await client.embed(EmbeddingCall(caller, (text,)))
