@@ -114,6 +114,21 @@ class Env:
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         return parts.hostname, parts.port or (465 if tls else 587), user, password, tls
 
+    def pass_on(self, prefix: str) -> None:
+        """What the `.env` file sets for a library that reads the process environment by itself."""
+        for name, value in self._values.items():
+            if name.startswith(prefix):
+                os.environ.setdefault(name, value)
+
+    def secrets(self) -> list[str]:
+        """Every value that no log may hold: keys, tokens, and the passwords in URLs."""
+        keys = [value for name, value in self._values.items() if name.endswith(("_KEY", "_TOKEN"))]
+        return keys + [
+            urlsplit(value).password or ""
+            for name, value in self._values.items()
+            if name.startswith(PREFIX) and "://" in value
+        ]
+
     def refuse_unknown(self) -> None:
         """Call when all is read: a misspelt `CITEDESK_…` must not pass for the default."""
         for name in sorted(self._values):
@@ -130,3 +145,17 @@ def calm_native_threads() -> None:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def traces_exporter(env: Env) -> str:
+    """`otlp` or `console`, by OpenTelemetry's own variables; empty when nobody asked for spans."""
+    endpoint = env.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.text("OTEL_EXPORTER_OTLP_ENDPOINT")
+    chosen = env.choice("OTEL_TRACES_EXPORTER", "otlp" if endpoint else "none", ("otlp", "console", "none"))
+    return "" if chosen == "none" or env.boolean("OTEL_SDK_DISABLED", False) else chosen
+
+
+def share_metrics(folder: str) -> None:
+    """Where the processes of a machine add up their metrics; to be called before `prometheus_client` is loaded."""
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder

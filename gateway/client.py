@@ -6,6 +6,7 @@ The order of what a completion passes through, outermost first:
     Admitted          the tenant's and the user's calls and tokens a minute
     Fallback          the next candidate when a provider fails, or when it is slow and the call is hedged
     Retrying          the same provider again, before the first token
+    Noted             when each try began, spoke and ended, for the spans
     Breaking          not asked at all while its circuit is open
     Limited           calls and tokens a minute of the provider's key, shared fairly
     Metered           holds the most that the attempt can cost, counts what it does cost
@@ -46,6 +47,8 @@ from gateway.retry import Retrying, RetryingEmbedder
 from gateway.router import embedding_candidate, route
 from gateway.routing import policies
 from gateway.routing.policy import EffectivePolicy
+from gateway.telemetry import ended
+from gateway.telemetry.legs import Noted
 from gateway.timeouts import Timed
 from gateway.types import (
     JSON,
@@ -277,9 +280,9 @@ def _candidate(profile: ModelProfile, purse: Purse, until: float) -> Candidate:
     answer when the others have used up the call's."""
     provider = connections.provider(profile)
     if not profile.generates:
-        return Retrying(Metered(Fitted(Timed(provider)), purse))
+        return Retrying(Noted(Metered(Fitted(Timed(provider)), purse)))
     attempt = Limited(Metered(Fitted(Timed(provider, until=until)), purse))
-    return Retrying(Breaking(attempt, circuit_of(profile.id)), until=until)
+    return Retrying(Noted(Breaking(attempt, circuit_of(profile.id))), until=until)
 
 
 def _close_books(frozen: JSON, trace: Trace) -> None:
@@ -289,6 +292,7 @@ def _close_books(frozen: JSON, trace: Trace) -> None:
     settle(frozen["id"], trace.cost)
     record = writer.append(frozen["caller"]["tenant_id"], frozen, trace)
     trace.audit_id = str(record.pk)
+    ended.tell(frozen, trace)
 
 
 def _join(calls: list[JSON], delta: ToolCallDelta) -> None:
