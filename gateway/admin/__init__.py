@@ -8,6 +8,7 @@ from gateway.admin.budgets import AlertWebhookAdmin, BudgetAdmin
 from gateway.admin.circuits import CircuitAdmin
 from gateway.admin.door import DoorPolicyAdmin
 from gateway.admin.routing import RoutingDefaultAdmin, RoutingPolicyAdmin
+from gateway.admin.usage import UsageAdmin
 
 __all__ = [
     "AlertWebhookAdmin",
@@ -19,4 +20,5 @@ __all__ = [
     "DoorPolicyAdmin",
     "RoutingDefaultAdmin",
     "RoutingPolicyAdmin",
+    "UsageAdmin",
 ]

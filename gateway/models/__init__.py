@@ -7,6 +7,7 @@ from gateway.models.circuits import Circuit
 from gateway.models.door import DoorPolicy, SavedAnswer
 from gateway.models.money import Budget, BudgetUse, Period, Reservation
 from gateway.models.routing import PolicyVersion, RoutingDefault, RoutingPolicy
+from gateway.models.usage import Usage
 
 __all__ = [
     "AlertDelivery",
@@ -29,5 +30,6 @@ __all__ = [
     "RoutingPolicy",
     "SavedAnswer",
     "Threshold",
+    "Usage",
     "new_salt",
 ]

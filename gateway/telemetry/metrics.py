@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Histogram
 
 from gateway import errors, profiles
+from gateway.hedge import OUTRUN
 
 if TYPE_CHECKING:
     from gateway.telemetry.ended import Ended
@@ -39,8 +40,12 @@ tries = Counter(
 degraded = Counter("citedesk_degraded", "Calls that a stand-in answered", [*WHO, "kind"])
 
 _tenants: set[str] = set()
-_codes = {each.code for each in [errors.GatewayError, *errors.GatewayError.__subclasses__()]}
-_codes |= {each.code for each in errors.ProviderError.__subclasses__()} | {"internal_error", "abandoned", "outrun"}
+_kinds: list[type[errors.GatewayError]] = [
+    errors.GatewayError,
+    *errors.GatewayError.__subclasses__(),
+    *errors.ProviderError.__subclasses__(),
+]
+_codes = {kind.code for kind in _kinds} | {"internal_error", OUTRUN}
 
 
 def count(ended: Ended) -> None:

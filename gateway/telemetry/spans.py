@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -35,21 +36,23 @@ PROVIDERS = {  # as the conventions call them
     "gemini": "gcp.gemini",
     "mistral": "mistral_ai",
 }
+Clock = Callable[[float], int]
 tracer = otel.get_tracer("citedesk.gateway")
 
 
 def draw(ended: Ended) -> None:
     trace, marks = ended.trace, ended.trace.marks
+    clock = _clock()
     begun = marks.get("start", marks["closing"])
-    call = tracer.start_span(f"gateway {ended.task}", start_time=_clock(begun))
+    call = tracer.start_span(f"gateway {ended.task}", start_time=clock(begun))
     if call.is_recording():
         call.set_attributes(_of_call(ended))
         _status(call, trace.error_code)
         within = otel.set_span_in_context(call)
         legs = sorted(ended.trace.legs or _of_embedding(ended), key=lambda leg: leg.model)
         for _model, tries in groupby(legs, key=lambda leg: leg.model):
-            _model_span(ended, sorted(tries, key=lambda leg: leg.begun), within)
-    call.end(_clock(marks["closing"]))
+            _model_span(ended, sorted(tries, key=lambda leg: leg.begun), within, clock)
+    call.end(clock(marks["closing"]))
 
 
 def _of_call(ended: Ended) -> dict[str, Any]:
@@ -68,11 +71,11 @@ def _of_call(ended: Ended) -> dict[str, Any]:
     }
 
 
-def _model_span(ended: Ended, tries: list[Leg], within: Context) -> None:
+def _model_span(ended: Ended, tries: list[Leg], within: Context, clock: Clock) -> None:
     last = tries[-1]
     operation = "embeddings" if ended.task == Task.EMBED else "chat"
     span = tracer.start_span(
-        f"{operation} {last.model}", within, SpanKind.CLIENT, start_time=_clock(min(leg.begun for leg in tries))
+        f"{operation} {last.model}", within, SpanKind.CLIENT, start_time=clock(min(leg.begun for leg in tries))
     )
     span.set_attributes(
         {
@@ -89,10 +92,10 @@ def _model_span(ended: Ended, tries: list[Leg], within: Context) -> None:
     if len(tries) > 1:
         inside = otel.set_span_in_context(span)
         for leg in tries:
-            each = tracer.start_span("try", inside, start_time=_clock(leg.begun))
+            each = tracer.start_span("try", inside, start_time=clock(leg.begun))
             _status(each, leg.error)
-            each.end(_clock(leg.ended))
-    span.end(_clock(max(leg.ended for leg in tries)))
+            each.end(clock(leg.ended))
+    span.end(clock(max(leg.ended for leg in tries)))
 
 
 def _of_request(ended: Ended) -> dict[str, Any]:
@@ -150,6 +153,7 @@ def _status(span: otel.Span, error: str) -> None:
         span.set_attribute("error.type", error)
 
 
-def _clock(mark: float) -> int:
-    """A mark of `Trace.mark` as nanoseconds since 1970."""
-    return time.time_ns() - int((time.perf_counter() - mark) * 1e9)
+def _clock() -> Clock:
+    """Turns marks of `Trace.mark` into nanoseconds since 1970, the same mark always into the same."""
+    epoch = time.time_ns() - time.perf_counter_ns()
+    return lambda mark: epoch + int(mark * 1e9)
