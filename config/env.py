@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import socket
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -155,7 +156,9 @@ def traces_exporter(env: Env) -> str:
 
 
 def share_metrics(folder: str) -> None:
-    """Where the processes of a machine add up their metrics; to be called before `prometheus_client` is loaded."""
+    """Where processes add up their metrics; to be called before `prometheus_client` is loaded. It tells them
+    apart by number, which is the same in every container, so each host has a folder of its own."""
     if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        own = Path(folder) / socket.gethostname()
+        own.mkdir(parents=True, exist_ok=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(own)

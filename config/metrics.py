@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from collections.abc import Iterable
+from pathlib import Path
 
 from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from gateway.telemetry.standing import Standing
 
@@ -23,16 +27,21 @@ def metrics(request: HttpRequest) -> HttpResponse:
     stands in it is left out and `citedesk_standing_read` is 0."""
     if not _allowed(request):
         return HttpResponse("A token is needed.\n", status=401, headers={"WWW-Authenticate": "Bearer"})
-    counted = REGISTRY
-    if settings.METRICS_DIR:
-        counted = CollectorRegistry()
-        MultiProcessCollector(counted, settings.METRICS_DIR)  # type: ignore[no-untyped-call]
-    text = generate_latest(counted)
+    text = generate_latest(Together() if settings.METRICS_DIR else REGISTRY)
     try:
         text += generate_latest(Standing()) + _read(1)
     except Error:
         text += _read(0)
     return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
+
+
+class Together(Collector):
+    """What all processes counted into the shared folder, those that have ended too."""
+
+    def collect(self) -> Iterable[Metric]:
+        files = [str(path) for path in Path(settings.METRICS_DIR).glob("*/*.db")]
+        found: Iterable[Metric] = MultiProcessCollector.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+        return found
 
 
 def _allowed(request: HttpRequest) -> bool:

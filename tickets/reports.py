@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import connection
 from django.utils.translation import gettext as _
@@ -55,7 +56,7 @@ def resolved(tenants: Sequence[int], period: Period) -> list[Resolved]:
     Does not catch: calls for a ticket that is neither from a chat nor drafted for, such as a summary.
     """
     since, until = period.bounds
-    within = {"tenants": list(tenants), "since": since, "until": until}
+    within: dict[str, Any] = {"tenants": list(tenants), "since": since, "until": until}
     found = []
     with connection.cursor() as cursor:
         for name, statement in (

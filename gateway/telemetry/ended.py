@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -42,7 +41,11 @@ class Ended:
 def tell(frozen: JSON, trace: Trace) -> None:
     """Runs in the transaction that keeps the books, and tells when it is committed: what is rolled back
     is not counted. An error in here is logged, and is not the call's."""
-    transaction.on_commit(partial(_tell, frozen, trace), robust=True)
+
+    def committed() -> None:
+        _tell(frozen, trace)
+
+    transaction.on_commit(committed, robust=True)  # which wants a function with a name
 
 
 def forget() -> None:
@@ -69,7 +72,7 @@ def _fields(ended: Ended) -> dict[str, Any]:
         "model": trace.model,
         "outcome": ended.outcome,
         "error": trace.error_code,
-        "tries": [f"{each['model']}:{each['error']}" for each in trace.attempts],
+        "tries": [f"{each['model']}:{each['error']}" for each in metrics.failed_tries(trace)],
         "input_tokens": trace.usage.input_tokens,
         "output_tokens": trace.usage.output_tokens,
         "cost_usd": str(trace.cost.quantize(Decimal("1E-6"))),

@@ -10,6 +10,7 @@ from prometheus_client import Counter, Histogram
 
 from gateway import errors, profiles
 from gateway.hedge import OUTRUN
+from gateway.types import JSON, Trace
 
 if TYPE_CHECKING:
     from gateway.telemetry.ended import Ended
@@ -70,10 +71,15 @@ def count(ended: Ended) -> None:
     cost.labels(*who).inc(float(trace.cost))
     if trace.error_code:
         failures.labels(*who, _code(trace.error_code)).inc()
-    for attempt in trace.attempts:
+    for attempt in failed_tries(trace):
         tries.labels(_model(attempt["model"]), _code(attempt["error"])).inc()
     if trace.degraded:
         degraded.labels(*who, trace.degraded.value).inc()
+
+
+def failed_tries(trace: Trace) -> list[JSON]:
+    """Of what a trace's attempts note, such as less output for want of money, those that an error ended."""
+    return [each for each in trace.attempts if "error" in each]
 
 
 def _model(name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
 
@@ -112,21 +113,21 @@ class Figures:
 
 def figures(tenants: Sequence[int], period: Period) -> Figures:
     """Runs in a scope that sees the tenants."""
-    within = [list(tenants), *period.bounds]
+    within: list[Any] = [list(tenants), *period.bounds]
     with connection.cursor() as cursor:
         cursor.execute(SPENT, within)
         rows: dict[int, list[Spent]] = {each: [] for each in (ALL, BY_DAY, BY_TENANT, BY_FEATURE, BY_MODEL)}
         for kind, day, tenant, purpose, task, model, *numbers in cursor.fetchall():
             name = {ALL: "", BY_DAY: day, BY_TENANT: tenant, BY_FEATURE: purpose, BY_MODEL: model}[kind]
-            numbers = [number or 0 for number in numbers]
-            rows[kind].append(Spent(name, *numbers, task=task if kind == BY_FEATURE else ""))
+            calls, cost, read, wrote, failed = (number or 0 for number in numbers)  # sums of nothing are NULL
+            rows[kind].append(Spent(name, calls, Decimal(cost), read, wrote, failed, task or ""))
         cursor.execute(TOOK, [*within, MOST_ROWS])
         took = [
             Took(task, model, calls, whole, [each for each in first if each is not None])
             for task, model, calls, whole, first in cursor.fetchall()
         ]
         cursor.execute(FAILED, [*within, MOST_ROWS])
-        failed = [Failed(*row) for row in cursor.fetchall()]
+        errors = [Failed(*row) for row in cursor.fetchall()]
     by_day = {row.name: row for row in rows[BY_DAY]}
     return Figures(
         whole=rows[ALL][0],
@@ -135,7 +136,7 @@ def figures(tenants: Sequence[int], period: Period) -> Figures:
         features=_dearest(rows[BY_FEATURE]),
         models=_dearest(rows[BY_MODEL]),
         took=took,
-        failed=failed,
+        failed=errors,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from django.dispatch import Signal
 
@@ -28,5 +29,5 @@ class Resolved:
 
 
 def resolved(tenants: Sequence[int], period: Period) -> list[Resolved]:
-    answers = resolved_wanted.send(sender=None, tenants=tenants, period=period)
+    answers: list[tuple[Any, Any]] = resolved_wanted.send(sender=None, tenants=tenants, period=period)
     return [each for _receiver, answer in answers for each in answer]

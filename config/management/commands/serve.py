@@ -53,7 +53,7 @@ class Command(DatabaseCommand):
 def shared_environment() -> dict[str, str]:
     """The children count into one folder, which is emptied: what dead processes counted is over."""
     folder = Path(settings.METRICS_DIR or settings.DATA_DIR / "metrics")
-    for counted in folder.glob("*.db"):
+    for counted in folder.rglob("*.db"):
         counted.unlink()
     return {**os.environ, "CITEDESK_METRICS_DIR": str(folder)}
 

@@ -220,3 +220,16 @@ async def test_metrics_say_how_budgets_and_circuits_stand(door: Door, behind: An
     assert found["citedesk_circuit_open", LUNA] == 0
     assert 0 < found["citedesk_budget_used_ratio", "acme"] < 1
     assert found["citedesk_standing_read", None] == 1
+
+
+async def test_a_fault_of_telling_is_not_the_calls(
+    door: Door, behind: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(ended: Any) -> None:
+        raise ValueError("the canary died")
+
+    monkeypatch.setattr(metrics, "count", broken)
+    await behind(SAID)
+    assert (await ask(door)).choices[0].message.content == "Thirty days."
+    assert len(await door.records()) == 1
+    assert "the canary died" in caplog.text
