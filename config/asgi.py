@@ -33,14 +33,14 @@ async def http(scope: Any, receive: Any, send: Any) -> None:
     await (door if scope["path"].startswith("/v1/") else django_application)(scope, receive, send)
 
 
-application = Observed(
-    ProtocolTypeRouter(
-        {
-            "http": http,
-            # Refuses a missing or foreign Origin (T4).
-            "websocket": AllowedHostsOriginValidator(
+application = ProtocolTypeRouter(
+    {
+        "http": Observed(http),
+        # Refuses a missing or foreign Origin (T4).
+        "websocket": Observed(
+            AllowedHostsOriginValidator(
                 AuthMiddlewareStack(URLRouter([path("ws/t/<slug:tenant>/", PortalConsumer.as_asgi())]))
-            ),
-        }
-    )
+            )
+        ),
+    }
 )

@@ -24,7 +24,7 @@ class Observed:
     has one id for all that is asked over it, and no span: it would last as long as the visit."""
 
     def __init__(self, inner: Any) -> None:
-        self._inner: Application = inner
+        self.inner: Application = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope.get("headers", ())}
@@ -33,7 +33,7 @@ class Observed:
             if scope["type"] == "http":
                 await self._spanned(scope, receive, _naming(send), headers)
             else:
-                await self._inner(scope, receive, send)
+                await self.inner(scope, receive, send)
         finally:
             request_ids.end(token)
 
@@ -41,12 +41,12 @@ class Observed:
         parent = propagate.extract(headers)
         with tracer.start_as_current_span(scope["method"], context=parent, kind=SpanKind.SERVER) as span:
             if not span.is_recording():
-                await self._inner(scope, receive, send)
+                await self.inner(scope, receive, send)
                 return
             route = _route(scope["path"])
             span.update_name(f"{scope['method']} {route}")
             span.set_attributes({"http.request.method": scope["method"], "http.route": route})
-            await self._inner(scope, receive, _telling(send, span))
+            await self.inner(scope, receive, _telling(send, span))
             span.set_attribute("citedesk.request_id", request_ids.current())
 
 
