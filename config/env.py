@@ -52,6 +52,13 @@ class Env:
         """A whole number from 1 on, or None when unset or 0."""
         return float(self.integer(name, 0, low=0, high=1_000_000_000)) or None
 
+    def token(self, name: str) -> str:
+        """A random text that opens something, or empty."""
+        value = self.text(name)
+        if value and len(value) < 16:
+            raise ImproperlyConfigured(f"{name} must be a random text of at least 16 characters.")
+        return value
+
     def decimal(self, name: str, default: str, *, low: Decimal = Decimal(0)) -> Decimal:
         value = self.text(name, default)
         try:

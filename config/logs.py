@@ -15,9 +15,7 @@ from typing import Any
 from gateway.telemetry import request_ids
 
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-KEY = re.compile(
-    r"\b(?:[spr]k|cdk|xox[abp]|ghp|glpat)[-_][\w-]{8,}|\bA[KS]IA\w{12,}|\bBearer +[^\s'\"\\]+", re.IGNORECASE
-)
+KEY = re.compile(r"\b(?:(?:[spr]k|cdk|xox[abp]|ghp|glpat)[-_][\w-]{8,}|A[KS]IA\w{12,}|[Bb]earer +[^\s'\"\\]+)")
 ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{1,63}")
 SHORTEST = 8  # characters of a secret; what is shorter would blank out words
 
@@ -44,7 +42,8 @@ class SafeFormatter(logging.Formatter):
 
     def masked(self, text: str) -> str:
         text = self._known.sub("[secret]", text) if self._known else text
-        return ADDRESS.sub("[address]", KEY.sub("[secret]", text))
+        text = KEY.sub("[secret]", text)
+        return ADDRESS.sub("[address]", text) if "@" in text else text
 
 
 class JsonFormatter(SafeFormatter):

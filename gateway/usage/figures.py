@@ -1,7 +1,8 @@
 """The figures of a period, in three statements over the audit records of the tenants in the current scope.
 
-Row-level security holds below them; the tenants stand in the condition too, because the index begins with
-them. Costs are as booked. Does not catch: calls older than the period that were booked in it by nobody else.
+Row-level security holds below them; the tenants stand in the condition too, because the indexes begin with
+them. Each statement reads its rows once, so a hundred thousand take a third of a second without a table of
+sums (`tests/gateway/test_usage.py`). Does not catch: what providers billed for calls whose process died.
 """
 
 from __future__ import annotations

@@ -12,6 +12,9 @@ import httpx2
 import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
+from django.core.exceptions import ImproperlyConfigured
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from config.env import Env
 from config.logs import JsonFormatter, SafeFormatter
@@ -73,6 +76,13 @@ def test_what_the_environment_calls_a_key_is_known_as_a_secret() -> None:
     assert set(Env(environ=values).secrets()) >= {"key-1", "word"}
 
 
+@pytest.mark.threat("T12")
+def test_a_token_that_can_be_guessed_is_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match="CITEDESK_METRICS_TOKEN") as refused:
+        Env(environ={"CITEDESK_METRICS_TOKEN": "letmein"}).token("CITEDESK_METRICS_TOKEN")
+    assert "letmein" not in str(refused.value)
+
+
 def test_an_answer_names_the_id_that_was_sent_and_no_other_text(live_db: TestDatabase, site: str) -> None:
     kept = httpx2.get(f"{site}/health", headers={"X-Request-Id": "proxy-0123456789"})
     made = httpx2.get(f"{site}/health", headers={"X-Request-Id": "spaces are not allowed"})
@@ -82,18 +92,21 @@ def test_an_answer_names_the_id_that_was_sent_and_no_other_text(live_db: TestDat
     assert refused.headers.get_list("x-request-id") == [refused.json()["request_id"]]
 
 
-def test_a_task_carries_the_id_of_the_request_that_asked_for_it(request_id: str) -> None:
+def test_a_task_carries_the_id_and_the_trace_of_the_request_that_asked_for_it(request_id: str) -> None:
     worker = Celery("test", broker="memory://", set_as_current=False)
-    seen: Queue[str] = Queue()
+    seen: Queue[tuple[str, int]] = Queue()
+    asking = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED)))
     worker.conf.update(worker_hijack_root_logger=False, task_ignore_result=True)
 
     @worker.task(name="test.look")  # type: ignore[untyped-decorator]
     def look() -> None:
-        seen.put(request_ids.current())
+        seen.put((request_ids.current(), trace.get_current_span().get_span_context().trace_id))
 
     with start_worker(worker, perform_ping_check=False, shutdown_timeout=30):
-        look.delay()
+        with trace.use_span(asking):
+            look.delay()
         token = request_ids.begin("req-of-another")
         look.delay()
         request_ids.end(token)
-        assert [seen.get(timeout=30), seen.get(timeout=30)] == [request_id, "req-of-another"]
+        assert seen.get(timeout=30) == (request_id, 0xABC)
+        assert seen.get(timeout=30)[0] == "req-of-another"
