@@ -161,6 +161,14 @@ async def test_spans_show_each_try_and_the_next_model(door: Door, behind: Any, s
     assert errors == ["overloaded", "invalid_credentials"]
 
 
+async def test_an_embedding_is_counted_and_drawn_too(door: Door, spans: InMemorySpanExporter) -> None:
+    who = {"task": "embed", "model": "all-MiniLM-L6-v2", "tenant": "acme"}
+    before = counted("citedesk_calls_total", **who, outcome="stop")
+    await door.openai.embeddings.create(model="citedesk/embed", input="a lamp")
+    assert counted("citedesk_calls_total", **who, outcome="stop") - before == 1
+    assert tree(spans) == ["POST /v1/embeddings", "  gateway embed", "    embeddings all-MiniLM-L6-v2"]
+
+
 @pytest.mark.threat("T12")
 async def test_no_word_and_no_key_is_in_spans_metrics_or_the_log(
     door: Door, behind: Any, spans: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
