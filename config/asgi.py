@@ -17,6 +17,8 @@ from django.urls import path  # noqa: E402  models may be imported only now
 
 from assistant.consumers import PortalConsumer  # noqa: E402
 from config.bodies import bound  # noqa: E402
+from config.observed import Observed  # noqa: E402
+from config.tracing import start as start_tracing  # noqa: E402
 from gateway.connections import warm_up  # noqa: E402
 from gateway.door.asgi import application as door  # noqa: E402
 from knowledge.consumers import UploadConsumer  # noqa: E402
@@ -24,6 +26,7 @@ from knowledge.consumers import UploadConsumer  # noqa: E402
 # The first question should not wait for the embedding model to load.
 warm_up()
 bound()
+start_tracing()
 
 
 async def http(scope: Any, receive: Any, send: Any) -> None:
@@ -33,15 +36,17 @@ async def http(scope: Any, receive: Any, send: Any) -> None:
 
 application = ProtocolTypeRouter(
     {
-        "http": http,
+        "http": Observed(http),
         # Refuses a missing or foreign Origin (T4).
-        "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(
-                URLRouter(
-                    [
-                        path("ws/t/<slug:tenant>/", PortalConsumer.as_asgi()),
-                        path("ws/t/<slug:tenant>/knowledge/", UploadConsumer.as_asgi()),
-                    ]
+        "websocket": Observed(
+            AllowedHostsOriginValidator(
+                AuthMiddlewareStack(
+                    URLRouter(
+                        [
+                            path("ws/t/<slug:tenant>/", PortalConsumer.as_asgi()),
+                            path("ws/t/<slug:tenant>/knowledge/", UploadConsumer.as_asgi()),
+                        ]
+                    )
                 )
             )
         ),

@@ -8,7 +8,10 @@ import os
 
 from celery import Celery
 
+from config import carried
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = Celery("citedesk")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+carried.connect()

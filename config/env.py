@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import socket
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -50,6 +51,13 @@ class Env:
     def per_minute(self, name: str) -> float | None:
         """A whole number from 1 on, or None when unset or 0."""
         return float(self.integer(name, 0, low=0, high=1_000_000_000)) or None
+
+    def token(self, name: str) -> str:
+        """A random text that opens something, or empty."""
+        value = self.text(name)
+        if value and len(value) < 16:
+            raise ImproperlyConfigured(f"{name} must be a random text of at least 16 characters.")
+        return value
 
     def decimal(self, name: str, default: str, *, low: Decimal = Decimal(0)) -> Decimal:
         value = self.text(name, default)
@@ -114,6 +122,21 @@ class Env:
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         return parts.hostname, parts.port or (465 if tls else 587), user, password, tls
 
+    def pass_on(self, prefix: str) -> None:
+        """What the `.env` file sets for a library that reads the process environment by itself."""
+        for name, value in self._values.items():
+            if name.startswith(prefix):
+                os.environ.setdefault(name, value)
+
+    def secrets(self) -> list[str]:
+        """Every value that no log may hold: keys, tokens, and the passwords in URLs."""
+        keys = [value for name, value in self._values.items() if name.endswith(("_KEY", "_TOKEN"))]
+        return keys + [
+            urlsplit(value).password or ""
+            for name, value in self._values.items()
+            if name.startswith(PREFIX) and "://" in value
+        ]
+
     def refuse_unknown(self) -> None:
         """Call when all is read: a misspelt `CITEDESK_…` must not pass for the default."""
         for name in sorted(self._values):
@@ -130,3 +153,19 @@ def calm_native_threads() -> None:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def traces_exporter(env: Env) -> str:
+    """`otlp` or `console`, by OpenTelemetry's own variables; empty when nobody asked for spans."""
+    endpoint = env.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.text("OTEL_EXPORTER_OTLP_ENDPOINT")
+    chosen = env.choice("OTEL_TRACES_EXPORTER", "otlp" if endpoint else "none", ("otlp", "console", "none"))
+    return "" if chosen == "none" or env.boolean("OTEL_SDK_DISABLED", False) else chosen
+
+
+def share_metrics(folder: str) -> None:
+    """Where processes add up their metrics; to be called before `prometheus_client` is loaded. It tells them
+    apart by number, which is the same in every container, so each host has a folder of its own."""
+    if folder:
+        own = Path(folder) / socket.gethostname()
+        own.mkdir(parents=True, exist_ok=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(own)

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from config.conversion import conversion_limits
-from config.env import Env, calm_native_threads
+from config.env import Env, calm_native_threads, share_metrics, traces_exporter
 from config.gateway import gateway_settings
 from config.secrets import local_secret
 from config.sources import fetch_policy
@@ -210,13 +210,20 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 LOG_LEVEL = env.choice("CITEDESK_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_FORMAT = env.choice("CITEDESK_LOG_FORMAT", "line" if EMBEDDED_DATABASE else "json", ("line", "json"))
+_secrets = (SECRET_KEY, AUDIT_KEY, *env.secrets())
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"()": "config.logs.SafeFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)r"}
+        "line": {
+            "()": "config.logs.SafeFormatter",
+            "fmt": "%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)r",
+            "secrets": _secrets,
+        },
+        "json": {"()": "config.logs.JsonFormatter", "secrets": _secrets},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         # The SDKs and their HTTP client write whole requests at DEBUG: prompts are not for the log.
@@ -235,6 +242,15 @@ LOGGING = {
         )
     },
 }
+
+# Spans and metrics: two libraries that read the environment by themselves, by names of a standard.
+env.pass_on("OTEL_")
+TRACES_EXPORTER = traces_exporter(env)
+SERVICE_NAME = env.text("OTEL_SERVICE_NAME", "citedesk")
+TRACES_PROMPTS = env.boolean("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", False)
+METRICS_TOKEN = env.token("CITEDESK_METRICS_TOKEN")
+METRICS_DIR = env.text("CITEDESK_METRICS_DIR")
+share_metrics(METRICS_DIR)
 
 GATEWAY = gateway_settings(env, data_dir=DATA_DIR, redis_url=REDIS_URL, audit_key=AUDIT_KEY)
 CONVERSION = conversion_limits(env)

@@ -11,6 +11,7 @@ from django.views.generic import RedirectView
 from assistant.views import home
 from config.api import api
 from config.health import live, ready
+from config.metrics import metrics
 from gateway.views import replay_record
 
 icon = lazy(static, str)("icon.svg")  # asked for when there is a manifest of the static files
@@ -20,6 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("favicon.ico", RedirectView.as_view(url=icon), name="favicon"),
     path("health", live, name="health"),
     path("ready", ready, name="ready"),
+    path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("audit/<uuid:audit_id>/replay/", replay_record, name="audit_replay"),
     path("accounts/", include("allauth.urls")),

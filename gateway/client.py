@@ -8,6 +8,7 @@ The order of what a completion passes through, outermost first:
     Fallback          the next candidate when a provider fails, or when it is slow and the call is hedged
     Redacted          placeholders instead of personal data, unless the tenant clears the provider
     Retrying          the same provider again, before the first token
+    Noted             when each try began, spoke and ended, for the spans
     Breaking          not asked at all while its circuit is open
     Limited           calls and tokens a minute of the provider's key, shared fairly
     Metered           holds the most that the attempt can cost, counts what it does cost
@@ -53,6 +54,7 @@ from gateway.retry import RetryingEmbedder
 from gateway.router import embedding_candidate, route
 from gateway.routing import policies
 from gateway.routing.policy import EffectivePolicy
+from gateway.telemetry import ended
 from gateway.types import (
     JSON,
     Call,
@@ -292,6 +294,7 @@ def _close_books(frozen: JSON, trace: Trace) -> None:
     settle(frozen["id"], trace.cost)
     record = writer.append(frozen["caller"]["tenant_id"], frozen, trace)
     trace.audit_id = str(record.pk)
+    ended.tell(frozen, trace)
 
 
 def _join(calls: list[JSON], delta: ToolCallDelta) -> None:

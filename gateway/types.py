@@ -242,6 +242,21 @@ class Verdict:
     cited: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True)
+class Leg:
+    """One try at one model, by the clock of `Trace.mark`: when it began, first spoke and ended, and the code
+    of what ended it, empty when it came to its end. Then `finished` says which."""
+
+    provider: str
+    model: str
+    begun: float
+    spoke: float | None
+    ended: float
+    error: str = ""
+    usage: Usage = Usage()
+    finished: Finished | None = None
+
+
 @dataclass
 class Trace:
     """The notebook of one call: each wrapper writes down what only it knows, and the audit
@@ -252,6 +267,7 @@ class Trace:
     model: str = ""
     model_version: str = ""
     attempts: list[JSON] = field(default_factory=list)
+    legs: list[Leg] = field(default_factory=list)
     gateways: list[JSON] = field(default_factory=list)  # what gateways in front of providers reported
     text: str = ""
     tool_calls: list[JSON] = field(default_factory=list)

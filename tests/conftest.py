@@ -25,6 +25,7 @@ from config.postgres.embedded import create_database, drop_database, socket_fold
 from gateway.audit import anchor
 from gateway.breaker import circuit
 from gateway.routing import policies
+from gateway.telemetry import ended
 from tests.environment import DATA
 
 PASSWORD = "correct-horse-battery"
@@ -99,6 +100,7 @@ def live_db(
     monkeypatch.setattr(settings, "GATEWAY", dataclasses.replace(settings.GATEWAY, data_dir=tmp_path))
     circuit.forget()
     policies.forget()
+    ended.forget()
     with django_db_blocker.unblock():
         yield database
         connections["default"].close()

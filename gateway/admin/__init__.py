@@ -10,6 +10,7 @@ from gateway.admin.circuits import CircuitAdmin
 from gateway.admin.door import DoorPolicyAdmin
 from gateway.admin.redaction import RedactionPolicyAdmin
 from gateway.admin.routing import RoutingDefaultAdmin, RoutingPolicyAdmin
+from gateway.admin.usage import UsageAdmin
 
 __all__ = [
     "AlertWebhookAdmin",
@@ -23,4 +24,5 @@ __all__ = [
     "RedactionPolicyAdmin",
     "RoutingDefaultAdmin",
     "RoutingPolicyAdmin",
+    "UsageAdmin",
 ]

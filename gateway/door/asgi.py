@@ -33,6 +33,7 @@ from gateway.door.wire import Gone, Outgoing, Receive, Send, attended, body_of, 
 from gateway.errors import GatewayError
 from gateway.models import AuditRecord
 from gateway.routing import policies
+from gateway.telemetry import request_ids
 from gateway.types import JSON, Call, EmbeddingCall
 from gateway.uncancelled import to_the_end
 
@@ -54,7 +55,9 @@ class Request:
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     request = Request(scope["method"], scope["path"].rstrip("/"), headers_of(scope), receive, uuid.uuid4())
-    out = Outgoing(send, _dialect(request), f"req_{request.id.hex}")
+    request_id = f"req_{request.id.hex}"  # the call's own, so that the record is found by it
+    request_ids.begin(request_id)
+    out = Outgoing(send, _dialect(request), request_id)
     try:
         await _answer(request, out)
     except Refused as refused:

@@ -10,6 +10,7 @@ from gateway.models.clearances import RedactionPolicy
 from gateway.models.door import DoorPolicy, SavedAnswer
 from gateway.models.money import Budget, BudgetUse, Period, Reservation
 from gateway.models.routing import PolicyVersion, RoutingDefault, RoutingPolicy
+from gateway.models.usage import Usage
 
 __all__ = [
     "AlertDelivery",
@@ -36,5 +37,6 @@ __all__ = [
     "RoutingPolicy",
     "SavedAnswer",
     "Threshold",
+    "Usage",
     "new_salt",
 ]

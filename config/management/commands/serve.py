@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,14 @@ class Command(DatabaseCommand):
         self.stdout.write("\nCtrl-C stops.\n")
 
 
+def shared_environment() -> dict[str, str]:
+    """The children count into one folder, which is emptied: what dead processes counted is over."""
+    folder = Path(settings.METRICS_DIR or settings.DATA_DIR / "metrics")
+    for counted in folder.rglob("*.db"):
+        counted.unlink()
+    return {**os.environ, "CITEDESK_METRICS_DIR": str(folder)}
+
+
 def run(port: int) -> None:
     """Web server and worker as children, stopped together: when one ends, so does the other."""
     commands = [
@@ -83,7 +92,11 @@ def run(port: int) -> None:
             str(settings.DATA_DIR / "queue" / "beat"),
         ],
     ]
-    children = [subprocess.Popen(command, cwd=settings.BASE_DIR) for command in commands]  # noqa: S603  ours alone
+    environment = shared_environment()
+    children = [
+        subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment)  # noqa: S603  ours alone
+        for command in commands
+    ]
 
     def stop(number: int, frame: FrameType | None) -> None:
         for child in children:
