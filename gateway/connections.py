@@ -17,6 +17,7 @@ from gateway.base import EmbeddingProvider, Provider
 from gateway.conf import GatewaySettings, configured
 from gateway.likeness import best_likeness
 from gateway.profiles import EmbeddingProfile, ModelProfile, embedding_profile
+from gateway.providers.batching.base import BatchProvider
 from gateway.types import Caller, EmbeddingCall
 
 T = TypeVar("T")
@@ -27,6 +28,7 @@ class _Open:
     """What one loop has open. Other settings are other connections: tests change them."""
 
     completion: dict[tuple[GatewaySettings, ModelProfile], Provider] = field(default_factory=dict)
+    batches: dict[tuple[GatewaySettings, ModelProfile], BatchProvider] = field(default_factory=dict)
     embedding: dict[tuple[GatewaySettings, EmbeddingProfile], EmbeddingProvider] = field(default_factory=dict)
 
 
@@ -49,11 +51,21 @@ def embedding_provider(profile: EmbeddingProfile) -> EmbeddingProvider:
     return opened.embedding[key]
 
 
+def batch_provider(profile: ModelProfile) -> BatchProvider:
+    """The running loop's provider for batches of this model. Raises `GatewayError`."""
+    opened, key = _opened(), (configured(), profile)
+    if key not in opened.batches:
+        opened.batches[key] = registry.make_batch(profile, _settings())
+    return opened.batches[key]
+
+
 async def close() -> None:
     """Closes what the running loop has open; for an orderly end of the process."""
     opened = _by_loop.pop(asyncio.get_running_loop(), _Open())
     for each in opened.completion.values():
         await each.aclose()
+    for batcher in opened.batches.values():
+        await batcher.aclose()
     for embedder in opened.embedding.values():
         await embedder.aclose()
 

@@ -4,6 +4,7 @@ routing is the operator's."""
 
 from gateway.models.alerts import AlertDelivery, AlertWebhook, BudgetAlert, DeliveryState, Threshold, new_salt
 from gateway.models.audit import AuditContent, AuditHead, AuditPolicy, AuditRecord, AuditSubject
+from gateway.models.batches import OPEN_ITEMS, Batch, BatchItem, BatchPart, BatchState, ItemState, PartState
 from gateway.models.cache import CachedAnswer, CacheLead, CachePolicy
 from gateway.models.circuits import Circuit
 from gateway.models.clearances import RedactionPolicy
@@ -12,6 +13,7 @@ from gateway.models.money import Budget, BudgetUse, Period, Reservation
 from gateway.models.routing import PolicyVersion, RoutingDefault, RoutingPolicy
 
 __all__ = [
+    "OPEN_ITEMS",
     "AlertDelivery",
     "AlertWebhook",
     "AuditContent",
@@ -19,6 +21,10 @@ __all__ = [
     "AuditPolicy",
     "AuditRecord",
     "AuditSubject",
+    "Batch",
+    "BatchItem",
+    "BatchPart",
+    "BatchState",
     "Budget",
     "BudgetAlert",
     "BudgetUse",
@@ -28,6 +34,8 @@ __all__ = [
     "Circuit",
     "DeliveryState",
     "DoorPolicy",
+    "ItemState",
+    "PartState",
     "Period",
     "PolicyVersion",
     "RedactionPolicy",

@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Request:
-    """What the server was sent. Header names are lower-case."""
+    """What the server was sent. Header names are lower-case. `body` is empty where it is no JSON."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    raw: bytes = b""
 
     @property
     def asked(self) -> str:
@@ -155,7 +156,8 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     method, path, _version = first.split(" ")
-    return Request(method, path, headers, json.loads(body) if body else {})
+    is_json = bool(body) and not headers.get("content-type", "").startswith("multipart/")
+    return Request(method, path, headers, json.loads(body) if is_json else {}, body)
 
 
 def _head(script: Script) -> bytes:
