@@ -31,7 +31,7 @@ class BatchAdmin(TenantScopedAdmin):
     readonly_fields = ("id", "by_state", "cost_so_far", "where")
     actions = ("cancel",)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         counted = {
             "all_items": Count("items"),
             "open_items": Count("items", filter=Q(items__state__in=OPEN_ITEMS)),

@@ -17,7 +17,7 @@ from gateway.batch.pacing import GIVEN_UP, after_trouble
 from gateway.batch.uploading import end_rest, upload
 from gateway.connections import run_in_background
 from gateway.errors import BatchCancelled, GatewayError, ProviderError
-from gateway.models import Batch, BatchPart, BatchState, PartState
+from gateway.models import AuditPolicy, Batch, BatchPart, BatchState, PartState
 from gateway.profiles import ModelProfile
 from gateway.routing.catalogue import configured_profile
 
@@ -49,11 +49,14 @@ def sweep(now: datetime) -> None:
 
 
 def expire_all(now: datetime) -> int:
-    """Lets go of batches that ended long ago, in all tenants; says how many rows."""
+    """Lets go of batches that ended long ago, or longer ago than the tenant keeps texts, in all tenants;
+    says how many rows."""
     count = 0
     for tenant_id in Tenant.objects.values_list("pk", flat=True):
         with tenant_scope(tenant_id):
-            count += Batch.objects.filter(ended_at__lt=now - KEPT).delete()[0]
+            days = AuditPolicy.objects.filter(tenant_id=tenant_id).values_list("days", flat=True).first()
+            kept = KEPT if days is None else min(KEPT, timedelta(days=days))
+            count += Batch.objects.filter(ended_at__lt=now - kept).delete()[0]
     return count
 
 

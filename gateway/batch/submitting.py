@@ -63,9 +63,6 @@ def give_up(tenant_id: int, batch_id: uuid.UUID, error: GatewayError | None = No
     """Ends a batch that never began: money back, and a record for each of its calls."""
     code = error.code if error else "abandoned"
     with tenant_scope(tenant_id):
-        preparing = Batch.objects.filter(pk=batch_id, state=BatchState.PREPARING)
-        if not preparing.update(state=BatchState.FAILED, error_code=code, ended_at=timezone.now()):
-            return
         items = list(BatchItem.objects.filter(batch_id=batch_id).order_by("number"))
     for item in items:
         trace = Trace()
@@ -77,6 +74,9 @@ def give_up(tenant_id: int, batch_id: uuid.UUID, error: GatewayError | None = No
         found = settling.unanswered(call, error or GatewayError(), trace)
         found.trace.error_code = code
         settling.end(tenant_id, item.pk, found)
+    with tenant_scope(tenant_id):
+        preparing = Batch.objects.filter(pk=batch_id, state=BatchState.PREPARING)
+        preparing.update(state=BatchState.FAILED, error_code=code, ended_at=timezone.now())
 
 
 def _checked(calls: Sequence[Call]) -> int:

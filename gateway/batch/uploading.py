@@ -29,7 +29,7 @@ from gateway.errors import (
 from gateway.fitting import fitted
 from gateway.models import OPEN_ITEMS, BatchItem, PartState
 from gateway.profiles import ModelProfile
-from gateway.providers.batching.base import Found, Upload
+from gateway.providers.batching.base import Upload
 from gateway.types import Trace
 
 PATIENCE = 900.0  # seconds for an upload
@@ -50,25 +50,17 @@ class Opened:
 async def upload(lease: Lease, profile: ModelProfile) -> bool:
     """Submits what is open, or takes over what a dead worker submitted; False where nothing is open.
     Raises `GatewayError`; the attempt may have come through all the same."""
-    lines = await _lines(lease, profile)
-    if not lines:
-        return False
-    asked = Upload(str(lease.part.pk), lease.part.begun_at or timezone.now(), lines)
-    found = Found()
     try:
         async with asyncio.timeout(PATIENCE):
             if lease.part.state == PartState.SUBMITTING:
-                found = await connections.batch_provider(profile).find(asked)
-            if not found.remote_id and not found.undecided:
-                found = await _submitted(lease, profile, asked)
+                await _take_over(lease, profile)
+                return True
+            lines = await _lines(lease, profile)
+            if lines:
+                await _submit(lease, profile, lines)
+            return bool(lines)
     except TimeoutError:
         raise ProviderTimeout(phase="total") from None
-    if found.undecided:
-        await in_tenant(lease.tenant_id, leases.put_back, lease, timezone.now() + UNDECIDED)
-    elif found.remote_id:
-        done = {"state": PartState.PROCESSING, "remote_id": found.remote_id, "troubles": 0, "last_error": ""}
-        await in_tenant(lease.tenant_id, leases.put_back, lease, timezone.now() + FIRST, **done)
-    return True
 
 
 async def end_rest(lease: Lease, profile: ModelProfile | None, error: GatewayError) -> bool:
@@ -105,18 +97,44 @@ async def end_unanswered(tenant_id: int, each: Opened, error: GatewayError, mode
     await in_database(settling.end, tenant_id, each.item.pk, settling.unanswered(call, error, trace))
 
 
-async def _submitted(lease: Lease, profile: ModelProfile, asked: Upload) -> Found:
+async def _take_over(lease: Lease, profile: ModelProfile) -> None:
+    """What was submitted is exactly what is open. What was not waits again, and is looked through again."""
+    ids = await in_tenant(lease.tenant_id, _open_ids, lease.part.pk)
+    begun = lease.part.begun_at or timezone.now()
+    asked = Upload(str(lease.part.pk), begun, dict.fromkeys(ids, b""))
+    found = await connections.batch_provider(profile).find(asked)
+    if found.undecided:
+        await in_tenant(lease.tenant_id, leases.put_back, lease, timezone.now() + UNDECIDED)
+    elif found.remote_id:
+        await _processing(lease, found.remote_id)
+    else:
+        await in_tenant(lease.tenant_id, leases.put_back, lease, timezone.now(), state=PartState.WAITING)
+
+
+async def _submit(lease: Lease, profile: ModelProfile, lines: dict[str, bytes]) -> None:
     """A refusal ends the items: the provider took nothing."""
+    asked = Upload(str(lease.part.pk), timezone.now(), lines)
     begun = {"state": PartState.SUBMITTING, "begun_at": asked.begun}
     if not await in_tenant(lease.tenant_id, leases.change, lease, **begun):
-        return Found()
+        return
     try:
-        return Found(await connections.batch_provider(profile).submit(asked))
+        remote_id = await connections.batch_provider(profile).submit(asked)
     except REFUSALS as error:
         if await end_rest(lease, profile, error):
             done = {"state": PartState.ENDED, "last_error": error.code}
             await in_tenant(lease.tenant_id, leases.put_back, lease, timezone.now(), **done)
-        return Found()
+        return
+    await _processing(lease, remote_id)
+
+
+async def _processing(lease: Lease, remote_id: str) -> None:
+    done = {"state": PartState.PROCESSING, "remote_id": remote_id, "troubles": 0, "last_error": ""}
+    await in_tenant(lease.tenant_id, leases.put_back, lease, timezone.now() + FIRST, **done)
+
+
+def _open_ids(part_id: object) -> list[str]:
+    items = BatchItem.objects.filter(part_id=part_id, state__in=OPEN_ITEMS)
+    return [str(pk) for pk in items.values_list("pk", flat=True)]
 
 
 async def _lines(lease: Lease, profile: ModelProfile) -> dict[str, bytes]:
@@ -129,8 +147,7 @@ async def _lines(lease: Lease, profile: ModelProfile) -> dict[str, bytes]:
             try:
                 if each.kept is None:
                     raise each.error or GatewayError()
-                if lease.part.state == PartState.WAITING:
-                    await still_allowed(each.kept, profile)
+                await still_allowed(each.kept, profile)
                 lines[str(each.item.pk)] = connections.batch_provider(profile).line(fitted(each.kept.request, profile))
             except GatewayError as error:
                 await end_unanswered(lease.tenant_id, each, error, profile)

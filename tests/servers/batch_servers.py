@@ -52,6 +52,7 @@ class BatchServer:
         self.outcome: Outcome = lambda custom_id, asked: says(f"About {asked}")
         self.on: dict[tuple[str, str], Script] = {}
         self.cut: int | None = None
+        self.sent = 0  # bytes of the last file of results, had it not been cut
         self.requests: list[Request] = []
         self.deleted: list[str] = []
         self.forgets = False  # takes a batch and loses the connection
@@ -68,7 +69,7 @@ class BatchServer:
 
     def results(self, lines: list[dict[str, Any]]) -> Script:
         data = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
-        cut, self.cut = self.cut, None
+        cut, self.cut, self.sent = self.cut, None, len(data)
         if cut is not None:
             return Script((data[:cut],), content_type="application/octet-stream", framing="close")
         return Script((data,), content_type="application/octet-stream", split=50)

@@ -63,7 +63,7 @@ async def test_a_worker_killed_at_any_step_loses_and_doubles_nothing(
             except Killed:
                 killed += 1
                 await bench.die()
-    for _ in range(3):
+    for _ in range(4):
         await bench.step()
     assert killed == 1
     assert len(bench.server.jobs) == 1
@@ -117,3 +117,17 @@ async def test_an_erased_person_gets_no_result_and_leaves_no_text(bench: Bench, 
     [record] = [each for each in await records(bench) if each.kind == "completion"]
     assert record.subject_id not in {None, bench.user_id}
     assert len(bench.server.jobs) == int(submitted)
+
+
+@pytest.mark.threat("A4")
+@pytest.mark.parametrize("api", ["responses", "anthropic"], indirect=True)
+async def test_an_erasure_between_a_lost_submission_and_its_finding_doubles_nothing(bench: Bench) -> None:
+    bench.server.forgets, bench.server.polls = True, ["completed"]
+    batch_id = await bench.submit(bench.call("my secret"), bench.call("another"))
+    await bench.step()
+    await in_tenant(bench.tenant_id, lambda: erasure.erase(bench.tenant_id, bench.user_id, by=None))
+    for _ in range(3):
+        await bench.step()
+    assert len(bench.server.jobs) == 1
+    assert {each["error_code"] for each in await bench.results(batch_id)} == {"erased"}
+    assert await money(bench) == (0, 0, 2 * price_of_one(bench))
