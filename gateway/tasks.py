@@ -21,9 +21,10 @@ def sweep() -> int:
     """Ends the calls whose process died: money back, and a record that says so. Lets kept answers go that
     are too old, and has batches looked at that are due. May run twice."""
     store.forget_full()
-    advancing.sweep(timezone.now())
     cache.sweep(timezone.now())
-    return budgets.sweep(timezone.now())
+    ended = budgets.sweep(timezone.now())
+    advancing.sweep(timezone.now())  # last: it needs the broker
+    return ended
 
 
 @shared_task(name="gateway.expire")  # type: ignore[untyped-decorator]

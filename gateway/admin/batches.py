@@ -38,7 +38,8 @@ class BatchAdmin(TenantScopedAdmin):
             "bad_items": Count("items", filter=~Q(items__state__in=[*OPEN_ITEMS, ItemState.SUCCEEDED])),
             "spent": Sum("items__cost"),
         }
-        return super().get_queryset(request).annotate(**counted)
+        found: QuerySet[Any] = super().get_queryset(request).annotate(**counted)
+        return found
 
     @admin.display(description=_("ended"))
     def ended_of_all(self, batch: Any) -> str:

@@ -44,6 +44,9 @@ async def look(lease: Lease, profile: ModelProfile) -> None:
         due = now + next_look(now - (part.begun_at or now))
         await in_tenant(lease.tenant_id, leases.put_back, lease, due, troubles=0, last_error="")
         return
+    if progress.error is not None and progress.error.retryable:  # nothing was run, and later it may be
+        await in_tenant(lease.tenant_id, leases.change, lease, state=PartState.WAITING, remote_id="")
+        raise progress.error
     if not await _collect(lease, profile, provider, progress):
         return
     if await in_tenant(lease.tenant_id, leases.put_back, lease, now, state=PartState.ENDED):

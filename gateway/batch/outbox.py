@@ -14,7 +14,7 @@ from gateway.models import Batch, BatchState, PartState
 def queue(tenant_id: int, part_ids: Iterable[uuid.UUID]) -> None:
     """By the task's name: tasks import what calls this. A message that is lost is made up for by the sweep."""
     for part_id in part_ids:
-        current_app.send_task("gateway.advance_batch", (tenant_id, str(part_id)))
+        current_app.send_task("gateway.advance_batch", (tenant_id, str(part_id)), retry=False)
 
 
 def close_batch(batch_id: uuid.UUID) -> None:

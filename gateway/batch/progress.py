@@ -71,7 +71,7 @@ def cancel(batch: Batch) -> bool:
     parts = BatchPart.objects.filter(batch_id=batch.pk).exclude(state=PartState.ENDED)
     parts.update(due_at=timezone.now())
     ids = list(parts.values_list("pk", flat=True))
-    transaction.on_commit(lambda: queue(batch.tenant_id, ids))
+    transaction.on_commit(lambda: queue(batch.tenant_id, ids), robust=True)
     return True
 
 

@@ -136,16 +136,16 @@ def _hold(batch_id: uuid.UUID, found: Sequence[Prepared]) -> None:
     """Holds the money of some items. Raises `BudgetExceeded`, and then holds nothing more."""
     wishes = [_wish(each) for each in found if each.amount]
     tenant_id = found[0].kept.call.caller.tenant_id
-    refused = None
+    refused = False
     with tenant_scope(tenant_id):
         point = transaction.savepoint()
         for wish in wishes:
             if budgets.hold(wish, wish.least).amount is None:
-                refused = wish
+                refused = True
                 transaction.savepoint_rollback(point)
                 break
         Batch.objects.filter(pk=batch_id).update(lease_until=timezone.now() + LEASE)
-    if refused is not None:
+    if refused:  # for good, unless money came back meanwhile; outside, so that the alert of it stays
         for wish in wishes:
             budgets.hold_or_refuse(wish)
 
@@ -161,5 +161,5 @@ def _begin(tenant_id: int, batch_id: uuid.UUID) -> None:
         preparing = Batch.objects.filter(pk=batch_id, state=BatchState.PREPARING)
         if preparing.update(state=BatchState.RUNNING, lease_until=None):
             parts = list(BatchPart.objects.filter(batch_id=batch_id).values_list("pk", flat=True))
-            transaction.on_commit(lambda: queue(tenant_id, parts))
+            transaction.on_commit(lambda: queue(tenant_id, parts), robust=True)
         close_batch(batch_id)

@@ -4,8 +4,10 @@ so that whoever comes after a crash looks there first and submits nothing twice.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from django.utils import timezone
 
@@ -32,6 +34,7 @@ from gateway.profiles import ModelProfile
 from gateway.providers.batching.base import Upload
 from gateway.types import Trace
 
+T = TypeVar("T")
 PATIENCE = 900.0  # seconds for an upload
 UNDECIDED = timedelta(minutes=2)
 READ_AT_ONCE = 500
@@ -50,17 +53,13 @@ class Opened:
 async def upload(lease: Lease, profile: ModelProfile) -> bool:
     """Submits what is open, or takes over what a dead worker submitted; False where nothing is open.
     Raises `GatewayError`; the attempt may have come through all the same."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            if lease.part.state == PartState.SUBMITTING:
-                await _take_over(lease, profile)
-                return True
-            lines = await _lines(lease, profile)
-            if lines:
-                await _submit(lease, profile, lines)
-            return bool(lines)
-    except TimeoutError:
-        raise ProviderTimeout(phase="total") from None
+    if lease.part.state == PartState.SUBMITTING:
+        await _take_over(lease, profile)
+        return True
+    lines = await _lines(lease, profile)
+    if lines:
+        await _submit(lease, profile, lines)
+    return bool(lines)
 
 
 async def end_rest(lease: Lease, profile: ModelProfile | None, error: GatewayError) -> bool:
@@ -102,7 +101,7 @@ async def _take_over(lease: Lease, profile: ModelProfile) -> None:
     ids = await in_tenant(lease.tenant_id, _open_ids, lease.part.pk)
     begun = lease.part.begun_at or timezone.now()
     asked = Upload(str(lease.part.pk), begun, dict.fromkeys(ids, b""))
-    found = await connections.batch_provider(profile).find(asked)
+    found = await _in_time(connections.batch_provider(profile).find(asked))
     if found.undecided:
         await in_tenant(lease.tenant_id, leases.put_back, lease, timezone.now() + UNDECIDED)
     elif found.remote_id:
@@ -118,13 +117,21 @@ async def _submit(lease: Lease, profile: ModelProfile, lines: dict[str, bytes]) 
     if not await in_tenant(lease.tenant_id, leases.change, lease, **begun):
         return
     try:
-        remote_id = await connections.batch_provider(profile).submit(asked)
+        remote_id = await _in_time(connections.batch_provider(profile).submit(asked))
     except REFUSALS as error:
         if await end_rest(lease, profile, error):
             done = {"state": PartState.ENDED, "last_error": error.code}
             await in_tenant(lease.tenant_id, leases.put_back, lease, timezone.now(), **done)
         return
     await _processing(lease, remote_id)
+
+
+async def _in_time(work: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await work
+    except TimeoutError:
+        raise ProviderTimeout(phase="total") from None
 
 
 async def _processing(lease: Lease, remote_id: str) -> None:
@@ -138,10 +145,12 @@ def _open_ids(part_id: object) -> list[str]:
 
 
 async def _lines(lease: Lease, profile: ModelProfile) -> dict[str, bytes]:
-    """What may still be sent; what may not has ended."""
+    """What may still be sent; what may not has ended. Nothing where the lease was lost."""
     lines: dict[str, bytes] = {}
     after = -1
     while found := await in_tenant(lease.tenant_id, open_items, lease.part.pk, after):
+        if not await in_tenant(lease.tenant_id, leases.hold, lease):
+            return {}
         after = found[-1].item.number
         for each in found:
             try:

@@ -88,6 +88,7 @@ class OpenAIBatchServer(BatchServer):
     def __init__(self) -> None:
         super().__init__()
         self.files: dict[str, bytes] = {}
+        self.objection = "invalid_json_line"  # to a batch that failed
 
     def answer(self, request: Request) -> Script:
         path = request.path.partition("?")[0].removeprefix("/v1")
@@ -130,7 +131,7 @@ class OpenAIBatchServer(BatchServer):
     def _shown(self, job: Job, status: str) -> dict[str, Any]:
         done = status in {"completed", "expired", "cancelled"}
         good, bad = (self._lines(job, errors=False), self._lines(job, errors=True)) if done else ([], [])
-        failed = {"object": "list", "data": [{"code": "invalid_json_line", "message": "line 1", "line": 1}]}
+        failed = {"object": "list", "data": [{"code": self.objection, "message": "line 1", "line": 1}]}
         return {
             "id": job.id,
             "object": "batch",

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
-from gateway.errors import BatchCancelled, BatchExpired, GatewayError, InvalidRequest, ProviderError
+from gateway.errors import BatchCancelled, BatchExpired, GatewayError, InvalidRequest, ProviderError, RateLimited
 from gateway.providers.batching.base import (
     SKEW,
     Found,
@@ -23,7 +23,7 @@ from gateway.providers.batching.base import (
     read_whole,
     shaped,
 )
-from gateway.providers.errors import decided, reported, translated
+from gateway.providers.errors import decided, reported, safe, translated
 from gateway.providers.exchange import Reader
 from gateway.providers.openai_chat import ChatReader, OpenAIChatProvider, openai_error
 from gateway.providers.openai_responses import OpenAIResponsesProvider, ResponsesReader
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 KEPT = 7 * 24 * 3600  # seconds
 REFERENCE = "citedesk"
+QUEUE_FULL = "token_limit_exceeded"  # of a model's batches that wait: nothing is wrong with this one
 STATES = {
     "completed": Remote.COMPLETED,
     "expired": Remote.EXPIRED,
@@ -77,7 +78,7 @@ class OpenAIChatBatches(OpenAIChatProvider):
             async for batch in self._client.batches.list(limit=100):
                 if batch.created_at < since:
                     break
-                if (batch.metadata or {}).get(REFERENCE) == upload.ref:
+                if batch.status != "failed" and (batch.metadata or {}).get(REFERENCE) == upload.ref:
                     return Found(batch.id)
         return Found()
 
@@ -176,5 +177,7 @@ def _failure(batch: Batch, secret: str) -> ProviderError:
     found = (batch.errors.data or []) if batch.errors else []
     if not found:
         return InvalidRequest("the provider refused the batch and does not say why")
+    if found[0].code == QUEUE_FULL:
+        return RateLimited(safe(found[0].message or QUEUE_FULL, secret))
     told = reported(found[0].code, found[0].message, secret)
     return told if told.code != "stream_broken" else InvalidRequest(told.detail)

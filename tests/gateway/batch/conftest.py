@@ -78,7 +78,7 @@ def api(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def bench(cast: Cast, api: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    monkeypatch.setattr(outbox.current_app, "send_task", lambda name, args: None)
+    monkeypatch.setattr(outbox.current_app, "send_task", lambda *args, **options: None)
     policy.forget(cast.acme.pk)
     make, model = APIS[api]
     server = make()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
 from accounts.tenancy import in_database, in_tenant
+from gateway.abilities import OutputSchema
 from gateway.audit.verify import verify
-from gateway.batch import progress
+from gateway.batch import preparing, progress, submitting
 from gateway.errors import BudgetExceeded
 from gateway.models import (
     AuditRecord,
@@ -22,13 +25,13 @@ from gateway.models import (
     RedactionPolicy,
     Reservation,
 )
-from gateway.profiles import at_batch_price, completion_profile
+from gateway.profiles import BatchTerms, at_batch_price, completion_profile
 from gateway.redaction import policy
 from gateway.routing import policies
 from gateway.routing.policy import Policy
 from gateway.types import Usage
 from tests.gateway.batch.conftest import Bench
-from tests.servers.batch_servers import LEFT_OUT, UNREACHED, USAGE, fails, says
+from tests.servers.batch_servers import LEFT_OUT, UNREACHED, USAGE, OpenAIBatchServer, fails, says
 from tests.servers.wire import failure
 
 MAIL = "bob.ross@paint.example.org"
@@ -169,7 +172,7 @@ async def test_a_provider_that_cannot_be_asked_is_asked_later(bench: Bench) -> N
     await bench.step()
     part = await in_tenant(bench.tenant_id, BatchPart.objects.get)
     assert (part.state, part.troubles, part.last_error) == ("processing", 1, "rate_limited")
-    assert (part.due_at - part.batch_created).total_seconds() > 100 if hasattr(part, "batch_created") else True
+    assert part.due_at > timezone.now() + timedelta(seconds=100)
     assert await bench.step(later=False) == ["skipped"]
     assert [await bench.step(), await bench.step()] == [["processing"], ["ended"]]
     assert (await bench.results(batch_id))[0]["text"] == "About patience"
@@ -298,3 +301,61 @@ async def test_rows_keep_no_text_in_clear(bench: Bench) -> None:
     kept = await in_tenant(bench.tenant_id, read)
     assert "My mail" not in kept
     assert MAIL not in kept
+
+
+@pytest.mark.parametrize("api", ["responses"], indirect=True)
+async def test_a_file_that_the_provider_objects_to_fails_all_its_items(bench: Bench) -> None:
+    bench.server.polls = ["failed"]
+    batch_id = await bench.submit(bench.call("one"), bench.call("two"))
+    await bench.step()
+    assert await bench.step() == ["ended"]
+    assert {each["error_code"] for each in await bench.results(batch_id)} == {"invalid_request"}
+    assert await money(bench) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("api", ["chat"], indirect=True)
+async def test_a_queue_that_is_full_is_waited_for(bench: Bench) -> None:
+    assert isinstance(bench.server, OpenAIBatchServer)
+    bench.server.objection = "token_limit_exceeded"
+    bench.server.polls = ["failed", "completed"]
+    batch_id = await bench.submit(bench.call("one"))
+    await bench.step()
+    assert await bench.step() == ["waiting"]
+    part = await in_tenant(bench.tenant_id, BatchPart.objects.get)
+    assert (part.troubles, part.last_error) == (1, "rate_limited")
+    assert part.due_at > timezone.now()
+    assert [await bench.step(), await bench.step()] == [["processing"], ["ended"]]
+    assert (await bench.results(batch_id))[0]["text"] == "About one"
+    assert await money(bench) == (0, 0, price_of_one(bench))
+
+
+@pytest.mark.parametrize("api", ["responses", "anthropic"], indirect=True)
+async def test_a_batch_too_large_for_one_upload_is_split(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def small(provider: str) -> BatchTerms:
+        return BatchTerms(provider, Decimal("0.5"), requests=2, bytes=10_000)
+
+    monkeypatch.setattr(preparing, "batch_terms", small)
+    monkeypatch.setattr(submitting, "batch_terms", small)
+    calls = [bench.call(f"question {number}") for number in range(5)]
+    too_long = bench.call("x" * 10_000)
+    batch_id = await bench.submit(*calls, too_long)
+    assert await bench.step() == ["processing"] * 3
+    assert sorted(len(job.lines) for job in bench.server.jobs) == [1, 2, 2]
+    uploaded = [line["custom_id"] for job in bench.server.jobs for line in job.lines]
+    assert sorted(uploaded) == sorted(str(call.id) for call in calls)
+    assert (await bench.results(batch_id))[5]["error_code"] == "context_too_long"
+
+
+@pytest.mark.parametrize("api", ["responses"], indirect=True)
+async def test_an_answer_that_breaks_its_schema_fails_and_is_paid_for(bench: Bench) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    bench.server.outcome = lambda _id, asked: says('{"n": 1}' if asked == "good" else '{"n": "one"}')
+    bench.server.polls = ["completed"]
+    calls = [bench.call(text, output=OutputSchema("number", schema)) for text in ("good", "bad")]
+    batch_id = await bench.submit(*calls)
+    await bench.step()
+    await bench.step()
+    found = await bench.results(batch_id)
+    assert [(each["state"], each["error_code"]) for each in found] == [("succeeded", ""), ("failed", "invalid_output")]
+    assert found[0]["text"] == '{"n": 1}'
+    assert await money(bench) == (0, 0, 2 * price_of_one(bench))

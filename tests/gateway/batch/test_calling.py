@@ -25,7 +25,7 @@ Patch = pytest.MonkeyPatch
 
 @pytest.fixture
 def plain(cast: Cast, monkeypatch: Patch) -> Bench:
-    monkeypatch.setattr(outbox.current_app, "send_task", lambda name, args: None)
+    monkeypatch.setattr(outbox.current_app, "send_task", lambda *args, **options: None)
     return Bench(cast.acme.pk, cast.alice.pk, BatchServer(), "compatible-0")
 
 

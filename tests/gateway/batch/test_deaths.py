@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from accounts.tenancy import in_database, in_tenant
 from gateway.audit import erasure
-from gateway.batch import advancing, leases, settling, submitting
-from gateway.models import BatchState, PartState
+from gateway.batch import advancing, leases, outbox, settling, submitting
+from gateway.models import BatchPart, BatchState, PartState
 from tests.gateway.batch.conftest import Bench
 from tests.gateway.batch.test_batches import money, price_of_one, records
 
@@ -87,10 +88,29 @@ async def test_a_submission_that_died_is_given_up(bench: Bench, monkeypatch: pyt
     assert bench.server.requests == []
 
 
+@pytest.mark.threat("R2")
+@pytest.mark.parametrize("api", ["responses"], indirect=True)
+async def test_without_a_broker_a_batch_is_taken_and_the_sweep_finds_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_args: Any, **_options: Any) -> None:
+        raise OperationalError("no broker")
+
+    asked: list[tuple[Any, ...]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox.current_app, "send_task", down)
+        batch_id = await bench.submit(bench.call("one"))
+    assert (await bench.batch(batch_id)).state == BatchState.RUNNING
+    monkeypatch.setattr(outbox.current_app, "send_task", lambda *args, **options: asked.append(args))
+    await in_database(advancing.sweep, timezone.now())
+    part = await in_tenant(bench.tenant_id, BatchPart.objects.get)
+    assert asked == [("gateway.advance_batch", (bench.tenant_id, str(part.pk)))]
+
+
 @pytest.mark.parametrize("api", ["responses"], indirect=True)
 async def test_two_workers_never_hold_one_part(bench: Bench) -> None:
     await bench.submit(bench.call("one"))
-    part = (await in_tenant(bench.tenant_id, lambda: list(submitting.BatchPart.objects.all())))[0]
+    part = (await in_tenant(bench.tenant_id, lambda: list(BatchPart.objects.all())))[0]
     first = await in_tenant(bench.tenant_id, leases.take, part.pk)
     assert first is not None
     assert await in_tenant(bench.tenant_id, leases.take, part.pk) is None
