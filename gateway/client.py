@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 from functools import partial
@@ -80,12 +80,13 @@ class Stream:
     Ends after `Finished`, or raises a `GatewayError`. `judge` may be called until the context
     closes, which closes the provider's connection, books the money and writes the audit record in
     one transaction, also after an error or a cancellation, and lets the cache have a good answer. Then
-    `trace.audit_id`, `trace.cost` and `trace.usage` are final.
+    `trace.audit_id`, `trace.cost` and `trace.usage` are final. `beside` is done in that transaction too.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, beside: Callable[[Trace], None] | None = None) -> None:
         self.call = call
         self.trace = Trace()
+        self._beside = beside
         self._redaction = redaction_of(call)
         self._events = _routed(call, self.trace, self._redaction)
         self._pieces: list[str] = []
@@ -134,9 +135,14 @@ class Stream:
             self._end(FinishReason.CANCELLED if error is None else FinishReason.ERROR)
         self.trace.text = "".join(self._pieces)
         frozen, kept = writer.frozen_completion(self._redaction.recorded), self._redaction.record(self.trace)
-        await to_the_end(in_tenant(self.call.caller.tenant_id, _close_books, frozen, kept))
+        await to_the_end(in_tenant(self.call.caller.tenant_id, self._book, frozen, kept))
         self.trace.audit_id = kept.audit_id
         await conclude(self.call, self.trace)
+
+    def _book(self, frozen: JSON, kept: Trace) -> None:
+        close_books(frozen, kept)
+        if self._beside is not None:
+            self._beside(self.trace)
 
     async def _note(self, event: StreamEvent) -> None:
         match event:
@@ -148,7 +154,7 @@ class Stream:
                 self.trace.tool_calls.clear()
             case ToolCallDelta():
                 self.trace.mark("first_token")
-                _join(self.trace.tool_calls, event)
+                join_tool_call(self.trace.tool_calls, event)
             case Finished():
                 self.trace.model_version = event.model_version or self.trace.model_version
                 self._end(event.reason)
@@ -197,7 +203,7 @@ async def embed(call: EmbeddingCall) -> list[list[float]]:
         run.broken_off()
         raise
     finally:
-        await to_the_end(in_tenant(call.caller.tenant_id, _close_books, run.frozen, run.trace))
+        await to_the_end(in_tenant(call.caller.tenant_id, close_books, run.frozen, run.trace))
 
 
 def embed_sync(
@@ -228,7 +234,7 @@ def embed_sync(
         raise
     finally:
         with tenant_scope(caller.tenant_id):
-            _close_books(run.frozen, run.trace)
+            close_books(run.frozen, run.trace)
 
 
 class _Embedding:
@@ -287,7 +293,7 @@ async def _routed(call: Call, trace: Trace, redaction: Redaction) -> AsyncGenera
             yield event
 
 
-def _close_books(frozen: JSON, trace: Trace) -> None:
+def close_books(frozen: JSON, trace: Trace) -> None:
     """Money and record in one transaction; the budget's rows are locked before the chain's head,
     by every writer."""
     trace.mark("closing")
@@ -297,7 +303,8 @@ def _close_books(frozen: JSON, trace: Trace) -> None:
     ended.tell(frozen, trace)
 
 
-def _join(calls: list[JSON], delta: ToolCallDelta) -> None:
+def join_tool_call(calls: list[JSON], delta: ToolCallDelta) -> None:
+    """Adds a piece of a tool call to the call that it belongs to."""
     for call in calls:
         if call["index"] == delta.index:
             call["name"] += delta.name

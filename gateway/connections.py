@@ -22,6 +22,7 @@ from gateway.credentials.secret import NO_KEY, Credential
 from gateway.credentials.source import CredentialSource, Origin
 from gateway.likeness import best_likeness
 from gateway.profiles import EmbeddingProfile, ModelProfile, embedding_profile
+from gateway.providers.batching.base import BatchProvider
 from gateway.types import Caller, EmbeddingCall, Trace
 
 IDLE = 3600.0  # seconds, longer than any call, after which a connection that nobody uses is closed
@@ -36,6 +37,7 @@ class _Open:
 
     completion: dict[Key, Provider] = field(default_factory=dict)
     embedding: dict[Key, EmbeddingProvider] = field(default_factory=dict)
+    batches: dict[Key, BatchProvider] = field(default_factory=dict)
     used_at: dict[Key, float] = field(default_factory=dict)
     rings: dict[GatewaySettings, Ring] = field(default_factory=dict)
     closing: set[asyncio.Task[None]] = field(default_factory=set)
@@ -68,11 +70,28 @@ def keys(profile: ModelProfile | EmbeddingProfile) -> Round:
     return Round(profile.provider, source, _opened().rings.setdefault(configured(), Ring()))
 
 
+def batch_provider(profile: ModelProfile, credential: Credential = NO_KEY) -> BatchProvider:
+    """The running loop's provider for batches of this model with this key; without one, it only writes lines."""
+    key = _used(profile, credential)
+    opened = _opened().batches
+    if key not in opened:
+        opened[key] = registry.make_batch(profile, _settings(credential))
+    return opened[key]
+
+
+async def keyed_batch_provider(profile: ModelProfile) -> BatchProvider:
+    """With the first key that is not set aside: what one key submitted, another of the same account can
+    follow. Raises `InvalidCredentials` where there is none, and what the keys' source raises."""
+    return batch_provider(profile, await keys(profile).next() or NO_KEY)
+
+
 async def close() -> None:
     """Closes what the running loop has open; for an orderly end of the process."""
     opened = _by_loop.pop(asyncio.get_running_loop(), _Open())
     for each in opened.completion.values():
         await each.aclose()
+    for batcher in opened.batches.values():
+        await batcher.aclose()
     for embedder in opened.embedding.values():
         await embedder.aclose()
 
@@ -114,7 +133,8 @@ def _used(profile: ModelProfile | EmbeddingProfile, credential: Credential) -> K
     if key not in opened.used_at:
         for each in [each for each, at in opened.used_at.items() if at < now - IDLE]:
             del opened.used_at[each]
-            for idle in (opened.completion.pop(each, None), opened.embedding.pop(each, None)):
+            for held in (opened.completion, opened.embedding, opened.batches):
+                idle = held.pop(each, None)
                 if idle is not None:
                     task = asyncio.get_running_loop().create_task(_close(idle))
                     opened.closing.add(task)
@@ -123,7 +143,7 @@ def _used(profile: ModelProfile | EmbeddingProfile, credential: Credential) -> K
     return key
 
 
-async def _close(idle: Provider | EmbeddingProvider) -> None:
+async def _close(idle: Provider | EmbeddingProvider | BatchProvider) -> None:
     await idle.aclose()
 
 

@@ -9,6 +9,9 @@ GatewayError
 ├── ProviderNotAllowed    provider_not_allowed   the policy lets no text go to that provider or region
 ├── TaskOff               task_off               the policy lets no language model do this task
 ├── Unsupported           unsupported            the model cannot do what is asked, by its profile
+├── BatchExpired          batch_expired          the provider had no time for it within the batch's window
+├── BatchCancelled        batch_cancelled        its batch was cancelled before the provider came to it
+├── Erased                erased                 the person whose words it holds was erased meanwhile
 ├── RedactionFailed       redaction_failed       personal data could not be looked for, so nothing was sent
 └── ProviderError
     ├── ConnectionFailed      connection_failed      retryable: nothing was reached
@@ -91,6 +94,18 @@ class RedactionFailed(GatewayError):
     """Not left to another candidate: what cannot be read through is a fault to be seen."""
 
     code = "redaction_failed"
+
+
+class BatchExpired(GatewayError):
+    code = "batch_expired"
+
+
+class BatchCancelled(GatewayError):
+    code = "batch_cancelled"
+
+
+class Erased(GatewayError):
+    code = "erased"
 
 
 class ProviderError(GatewayError):

@@ -37,17 +37,22 @@ class Fitted:
         self.name, self.profile = inner.name, inner.profile
 
     async def stream(self, call: Call, trace: Trace) -> AsyncGenerator[StreamEvent, None]:
-        require(call, self.profile)
-        output = call.options.output
-        if output is None:
-            events = self._inner.stream(call, trace)
-        elif self.profile.json_schema and output.schema != ANY_OBJECT:
-            events = _checked(self._inner.stream(call, trace), output)
-        else:
-            events = _repaired(self._inner.stream(told(call, output), trace), output)
-        async with aclosing(kept(events, call.options)) as fitted:
-            async for event in fitted:
+        sent, output = fitted(call, self.profile), call.options.output
+        events = self._inner.stream(sent, trace)
+        if output is not None:
+            events = _checked(events, output) if sent.options.output is not None else _repaired(events, output)
+        async with aclosing(kept(events, call.options)) as held:
+            async for event in held:
                 yield event
+
+
+def fitted(call: Call, profile: ModelProfile) -> Call:
+    """The call as the model is to be asked. Raises `Unsupported`."""
+    require(call, profile)
+    output = call.options.output
+    if output is None or (profile.json_schema and output.schema != ANY_OBJECT):
+        return call
+    return told(call, output)
 
 
 def require(call: Call, profile: ModelProfile) -> None:

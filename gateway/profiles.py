@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,11 @@ class Price:
         write = self.input if self.cache_write is None else self.cache_write
         read = fresh * self.input + usage.cached_tokens * self.cached_input + usage.cache_write_tokens * write
         return (read + usage.output_tokens * self.output) / MILLION
+
+    def times(self, share: Decimal) -> Price:
+        """The same with everything at this share of its price."""
+        write = None if self.cache_write is None else self.cache_write * share
+        return Price(self.input * share, self.output * share, self.cached_input * share, write)
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,17 @@ class EmbeddingProfile:
     batch_tokens: int = 8000
 
 
+@dataclass(frozen=True)
+class BatchTerms:
+    """On what terms a provider takes calls as a batch: at which share of their price, and how many
+    requests and bytes one upload may hold."""
+
+    provider: str
+    share: Decimal
+    requests: int
+    bytes: int
+
+
 def _price(entry: dict[str, str] | None) -> Price | None:
     if entry is None:
         return None
@@ -110,6 +126,21 @@ def embedding_profiles() -> dict[str, EmbeddingProfile]:
     """All embedding models of the data file, by id."""
     rows = [EmbeddingProfile(**{**row, "price": _price(row["price"])}) for row in _file()["embedding"]]
     return {row.id: row for row in rows}
+
+
+@cache
+def batch_terms(provider: str) -> BatchTerms | None:
+    """None for a provider without a batch API."""
+    rows = [row for row in _file().get("batch", []) if row["provider"] == provider]
+    return BatchTerms(**{**rows[0], "share": Decimal(rows[0]["share"])}) if rows else None
+
+
+def at_batch_price(profile: ModelProfile) -> ModelProfile:
+    """The model as it is billed within a batch; unchanged where its provider has none."""
+    terms = batch_terms(profile.provider)
+    if terms is None or profile.price is None:
+        return profile
+    return replace(profile, price=profile.price.times(terms.share))
 
 
 def completion_profile(profile_id: str) -> ModelProfile:

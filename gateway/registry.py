@@ -10,6 +10,7 @@ from gateway.base import EmbeddingProvider, Provider
 from gateway.credentials.secret import NO_KEY, Credential
 from gateway.errors import UnknownModel
 from gateway.profiles import EmbeddingProfile, ModelProfile
+from gateway.providers.batching.base import BatchProvider
 from gateway.providers.fronts import NO_FRONT, Front
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ def make_embedding(profile: EmbeddingProfile, settings: ProviderSettings) -> Emb
     return factory(profile, settings)
 
 
+def make_batch(profile: ModelProfile, settings: ProviderSettings) -> BatchProvider:
+    """The adapter for a model's batches. Raises `UnknownModel` where the provider has no batch API."""
+    factory = BATCHERS.get(profile.provider)
+    if factory is None:
+        raise UnknownModel(f"no adapter speaks for batches of the provider {profile.provider!r}")
+    return factory(profile, settings)
+
+
 def _extractive(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.extractive import ExtractiveProvider
 
@@ -84,6 +93,19 @@ def _anthropic(profile: ModelProfile, settings: ProviderSettings) -> Provider:
     from gateway.providers.anthropic import AnthropicProvider
 
     return AnthropicProvider(profile, key=settings.key, url=settings.anthropic_url, front=settings.front)
+
+
+def _openai_batches(profile: ModelProfile, settings: ProviderSettings) -> BatchProvider:
+    from gateway.providers.batching.openai import OpenAIChatBatches, OpenAIResponsesBatches
+
+    kind = OpenAIChatBatches if settings.openai_api == "chat" else OpenAIResponsesBatches
+    return kind(profile, key=settings.key, url=settings.openai_url)
+
+
+def _anthropic_batches(profile: ModelProfile, settings: ProviderSettings) -> BatchProvider:
+    from gateway.providers.batching.anthropic import AnthropicBatches
+
+    return AnthropicBatches(profile, key=settings.key, url=settings.anthropic_url)
 
 
 def _gemini(profile: ModelProfile, settings: ProviderSettings) -> Provider:
@@ -171,4 +193,8 @@ EMBEDDERS: dict[str, Callable[[EmbeddingProfile, ProviderSettings], EmbeddingPro
     "gemini": _gemini_embedding,
     "mistral": _mistral_embedding,
     "bedrock": _bedrock_embedding,
+}
+BATCHERS: dict[str, Callable[[ModelProfile, ProviderSettings], BatchProvider]] = {
+    "openai": _openai_batches,
+    "anthropic": _anthropic_batches,
 }

@@ -13,13 +13,23 @@ import pytest
 from django.contrib import admin
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from accounts.admin_site import TenantScopedAdmin
 from accounts.models import ApiKey, Tenant, TenantModel
 from accounts.tenancy import tenant_scope
 from assistant.models import Conversation, Feedback, Message
 from config.api import api
-from gateway.models import AlertWebhook, AuditPolicy, AuditRecord, Budget, CachePolicy, DoorPolicy, RedactionPolicy
+from gateway.models import (
+    AlertWebhook,
+    AuditPolicy,
+    AuditRecord,
+    Batch,
+    Budget,
+    CachePolicy,
+    DoorPolicy,
+    RedactionPolicy,
+)
 from gateway.routing import policies
 from gateway.routing.policy import Policy
 from knowledge.models import Document, Source
@@ -73,6 +83,7 @@ def ids(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         AlertWebhook.objects.create(tenant=cast.acme, url="https://hooks.example.com/lamps")
         AuditPolicy.objects.create(tenant=cast.acme, days=365)
         policies.save(cast.acme.pk, policies.Edit(Policy(), "tests", based_on=0))
+        Batch.objects.create(pk=uuid.uuid4(), tenant=cast.acme, label="Lamps", created_at=timezone.now())
         DoorPolicy.objects.create(tenant=cast.acme, blocked_repositories="acme/lamps")
         RedactionPolicy.objects.create(tenant=cast.acme, cleared=[])
         CachePolicy.objects.create(tenant=cast.acme)

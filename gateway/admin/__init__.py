@@ -1,9 +1,10 @@
-"""The audit log and the circuits, to read, and budgets and policies, to set. Django looks here for what
+"""The audit log, the circuits and batches, to read, and budgets and policies, to set. Django looks here for what
 the admin shows."""
 
 from __future__ import annotations
 
 from gateway.admin.audit import AuditPolicyAdmin, AuditRecordAdmin, AuditSubjectAdmin
+from gateway.admin.batches import BatchAdmin
 from gateway.admin.budgets import AlertWebhookAdmin, BudgetAdmin
 from gateway.admin.cache import CachePolicyAdmin
 from gateway.admin.circuits import CircuitAdmin
@@ -17,6 +18,7 @@ __all__ = [
     "AuditPolicyAdmin",
     "AuditRecordAdmin",
     "AuditSubjectAdmin",
+    "BatchAdmin",
     "BudgetAdmin",
     "CachePolicyAdmin",
     "CircuitAdmin",

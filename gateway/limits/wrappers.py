@@ -26,8 +26,8 @@ from gateway.profiles import LOCAL, EmbeddingProfile, ModelProfile
 from gateway.routing import policies
 from gateway.types import Call, Caller, EmbeddingCall, StreamEvent, Trace, Usage, UsageReport
 
-BATCH = frozenset({"index", "evaluate"})  # purposes that nobody waits for
 HURRIED = 1.0  # seconds that a call waits for one key while another is ready
+BATCH = frozenset({"index", "evaluate", "batch"})  # purposes that nobody waits for
 AFTER_A_REFUSAL = 1.0  # seconds, where the provider does not say
 MOST_LINES = 10_000  # of one event loop, before those that nobody needs are forgotten
 

@@ -4,6 +4,7 @@ routing is the operator's."""
 
 from gateway.models.alerts import AlertDelivery, AlertWebhook, BudgetAlert, DeliveryState, Threshold, new_salt
 from gateway.models.audit import AuditContent, AuditHead, AuditPolicy, AuditRecord, AuditSubject
+from gateway.models.batches import OPEN_ITEMS, Batch, BatchItem, BatchPart, BatchState, ItemState, PartState
 from gateway.models.cache import CachedAnswer, CacheLead, CachePolicy
 from gateway.models.circuits import Circuit
 from gateway.models.clearances import RedactionPolicy
@@ -13,6 +14,7 @@ from gateway.models.routing import PolicyVersion, RoutingDefault, RoutingPolicy
 from gateway.models.usage import Usage
 
 __all__ = [
+    "OPEN_ITEMS",
     "AlertDelivery",
     "AlertWebhook",
     "AuditContent",
@@ -20,6 +22,10 @@ __all__ = [
     "AuditPolicy",
     "AuditRecord",
     "AuditSubject",
+    "Batch",
+    "BatchItem",
+    "BatchPart",
+    "BatchState",
     "Budget",
     "BudgetAlert",
     "BudgetUse",
@@ -29,6 +35,8 @@ __all__ = [
     "Circuit",
     "DeliveryState",
     "DoorPolicy",
+    "ItemState",
+    "PartState",
     "Period",
     "PolicyVersion",
     "RedactionPolicy",

@@ -38,6 +38,11 @@ class Placeholders:
             self._of[value], self.values[name] = name, value
         return self._of[value]
 
+    def remember(self, values: Mapping[str, str]) -> None:
+        """Takes over what other placeholders of the same call stood for."""
+        self.values.update(values)
+        self._of.update({value: name for name, value in values.items()})
+
     def hidden(self, text: str, spans: Iterable[Span]) -> str:
         """The text with its spans replaced. They are in order and do not overlap."""
         parts, end = [], 0

@@ -52,6 +52,16 @@ class Redaction:
             return sent
 
     @property
+    def values(self) -> dict[str, str]:
+        """What was taken out, by placeholder: personal data, to be kept sealed."""
+        return dict(self._placeholders.values) if self._placeholders else {}
+
+    def resume(self, sent: Call, values: dict[str, str]) -> None:
+        """As it was when the call was sent, for an answer that comes another day."""
+        self._sent, self._placeholders = sent, Placeholders(self._key, ())
+        self._placeholders.remember(values)
+
+    @property
     def recorded(self) -> Call:
         """The call as the audit keeps it: as it was sent; whole, where every provider that was asked is
         cleared; without its texts, where they could not be read through."""

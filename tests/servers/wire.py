@@ -14,12 +14,13 @@ from urllib.parse import parse_qsl
 
 @dataclass(frozen=True)
 class Request:
-    """What the server was sent. Header names are lower-case."""
+    """What the server was sent. Header names are lower-case. `body` is empty where it is no JSON."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    raw: bytes = b""
 
     @property
     def asked(self) -> str:
@@ -157,7 +158,8 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     method, path, _version = first.split(" ")
     form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    return Request(method, path, headers, _form(body) if form else json.loads(body) if body else {})
+    is_json = bool(body) and not headers.get("content-type", "").startswith("multipart/")
+    return Request(method, path, headers, _form(body) if form else json.loads(body) if is_json else {}, body)
 
 
 def _form(body: bytes) -> dict[str, Any]:
