@@ -52,7 +52,7 @@ async def test_files_are_dropped_and_followed_until_they_are_searchable(cast: Ca
     text = "# Returns\n\nLamps are returned within 30 days.\n"
     await page.evaluate(DROP, [["returns.md", text], ["old.rtf", "{\\rtf1 old}"]])
     await expect(row(page, "returns.md").locator(".badge")).to_have_text("Waiting")
-    await expect(row(page, "old.rtf")).to_contain_text("Save it as Markdown")
+    await expect(row(page, "old.rtf")).to_contain_text("Save it as PDF")
     await expect(row(page, "old.rtf")).to_contain_text("unsupported_format")
     await work(cast, "returns.md")
     await expect(row(page, "returns.md").locator(".badge")).to_have_text("Searchable")
