@@ -55,7 +55,7 @@ def test_many_files_are_handed_in_at_once_without_script(
     )
     page = adam.post(PAGE, given, follow=True).content.decode()
     assert "2 files were taken and are being read." in page
-    assert "Save it as Markdown" in page, "what to do stands beside what was refused"
+    assert "Save it as PDF" in page, "what to do stands beside what was refused"
     assert "unsupported_format" in page
     assert "empty_document" in page
     assert page.count(">Waiting<") == 2
