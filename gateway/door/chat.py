@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.abilities import Image, Tool, ToolCall
-from gateway.door.openai_shapes import chosen, function, output_schema, problem
+from gateway.door.openai_shapes import chosen, function, output_schema, parts, problem, text_alone
 from gateway.door.reading import Fields
 from gateway.door.refusals import Refused, invalid, unsupported
 from gateway.door.sse import sse
@@ -150,15 +150,15 @@ def _message(fields: Fields) -> Message:
     fields.ignored("name")
     if role in {"system", "developer"}:
         fields.done()
-        return Message("system", _text_alone(content, place))
+        return Message("system", text_alone(content, place, _part))
     if role == "user":
         fields.done()
-        text, images = _parts(content, place)
+        text, images = parts(content, place, _part)
         return Message("user", text, images)
     if role == "tool":
         call_id, _seal = unsealed(fields.text("tool_call_id"))
         fields.done()
-        return Message("tool", _text_alone(content, place), tool_call_id=call_id)
+        return Message("tool", text_alone(content, place, _part), tool_call_id=call_id)
     if role != "assistant":
         raise unsupported(f"{fields.place('role')} must be system, developer, user, assistant or tool.", place)
     calls = tuple(
@@ -168,38 +168,20 @@ def _message(fields: Fields) -> Message:
     refusal = fields.text("refusal", "")
     fields.ignored("annotations")  # what our own answers have none of
     fields.done()
-    said = _text_alone(content, place) if content is not None else refusal
+    said = text_alone(content, place, _part) if content is not None else refusal
     return Message("assistant", said, tool_calls=calls)
 
 
-def _text_alone(content: Any, place: str) -> str:
-    text, images = _parts(content, place)
-    if images:
-        raise unsupported(f"{place}: pictures may stand in the user's messages alone.", place)
-    return text
-
-
-def _parts(content: Any, place: str) -> tuple[str, tuple[Image, ...]]:
-    if isinstance(content, str):
-        return content, ()
-    if not isinstance(content, list) or not content:
-        raise invalid(f"{place} must be a string or a list of parts.", place)
-    texts: list[str] = []
-    images: list[Image] = []
-    for number, each in enumerate(content):
-        part = Fields(each, f"{place}[{number}]")
-        kind = part.text("type")
-        if kind in {"text", "refusal"}:
-            texts.append(part.text(kind))
-        elif kind == "image_url":
-            picture = part.object("image_url") or Fields({}, part.place("image_url"))
-            images.append(image_of_url(picture.take("url"), picture.place("url")))
-            picture.ignored("detail")
-            picture.done()
-        else:
-            raise unsupported(f"{part.place('type')}: parts are text and image_url.", part.place("type"))
-        part.done()
-    return "\n".join(texts), tuple(images)
+def _part(kind: str, part: Fields) -> str | Image | None:
+    if kind in {"text", "refusal"}:
+        return part.text(kind)
+    if kind != "image_url":
+        return None
+    picture = part.object("image_url") or Fields({}, part.place("image_url"))
+    image = image_of_url(picture.take("url"), picture.place("url"))
+    picture.ignored("detail")
+    picture.done()
+    return image
 
 
 def _tool_call(fields: Fields) -> ToolCall:

@@ -1,16 +1,18 @@
-"""What OpenAI's two APIs share: tools, schemas, and the shape of an error."""
+"""What OpenAI's two APIs share: the parts of a message, tools, schemas, and the shape of an error."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from gateway.abilities import OutputSchema, Tool, ToolChoice
+from gateway.abilities import Image, OutputSchema, Tool, ToolChoice
 from gateway.door.reading import Fields
 from gateway.door.refusals import Refused, invalid, unsupported
 from gateway.door.values import tool_name
 from gateway.fitting import ANY_OBJECT
 from gateway.types import JSON
+
+ReadPart = Callable[[str, Fields], str | Image | None]
 
 CHOICES = {"auto": ToolChoice.AUTO, "required": ToolChoice.REQUIRED, "none": ToolChoice.NONE}
 TYPES = {
@@ -97,3 +99,33 @@ def _only(tools: Sequence[Tool], names: Sequence[str]) -> tuple[Tool, ...]:
     if missing or not names:
         raise invalid("tool_choice names a function that is not among the tools.", "tool_choice")
     return tuple(tool for tool in tools if tool.name in names)
+
+
+def parts(content: Any, place: str, read: ReadPart) -> tuple[str, tuple[Image, ...]]:
+    """What a message says, in one string or in parts, each of which `read` reads by its type; None is one
+    that it does not know."""
+    if isinstance(content, str):
+        return content, ()
+    if not isinstance(content, list) or not content:
+        raise invalid(f"{place} must be a string or a list of parts.", place)
+    texts: list[str] = []
+    images: list[Image] = []
+    for number, each in enumerate(content):
+        part = Fields(each, f"{place}[{number}]")
+        found = read(part.text("type"), part)
+        if found is None:
+            raise unsupported(f"{part.place('type')}: parts are texts and images.", part.place("type"))
+        if isinstance(found, Image):
+            images.append(found)
+        else:
+            texts.append(found)
+        part.done()
+    return "\n".join(texts), tuple(images)
+
+
+def text_alone(content: Any, place: str, read: ReadPart) -> str:
+    """The same, where pictures have no place."""
+    text, images = parts(content, place, read)
+    if images:
+        raise unsupported(f"{place}: pictures may stand in the user's messages alone.", place)
+    return text

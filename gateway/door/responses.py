@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.abilities import Image, Tool, ToolCall
-from gateway.door.openai_shapes import chosen, function, output_schema, problem
+from gateway.door.openai_shapes import chosen, function, output_schema, parts, problem, text_alone
 from gateway.door.reading import Fields
 from gateway.door.refusals import invalid, unsupported
 from gateway.door.responses_writer import ResponsesWriter, response, tool_item
@@ -91,7 +91,7 @@ def _item(fields: Fields) -> Message:
         return Message("assistant", "", tool_calls=(call,))
     if kind == "function_call_output":
         call_id, _seal = unsealed(fields.text("call_id"))
-        said = _text_alone(fields.take("output"), fields.place("output"))
+        said = text_alone(fields.take("output"), fields.place("output"), _part)
         fields.done()
         return Message("tool", said, tool_call_id=call_id)
     raise unsupported(
@@ -106,44 +106,25 @@ def _message(fields: Fields) -> Message:
     fields.ignored("phase")
     fields.done()
     if role in {"system", "developer"}:
-        return Message("system", _text_alone(content, place))
+        return Message("system", text_alone(content, place, _part))
     if role == "assistant":
-        return Message("assistant", _text_alone(content, place))
+        return Message("assistant", text_alone(content, place, _part))
     if role != "user":
         raise invalid(f"{fields.place('role')} must be system, developer, user or assistant.", fields.place("role"))
-    text, images = _parts(content, place)
+    text, images = parts(content, place, _part)
     return Message("user", text, images)
 
 
-def _text_alone(content: Any, place: str) -> str:
-    text, images = _parts(content, place)
-    if images:
-        raise unsupported(f"{place}: pictures may stand in the user's messages alone.", place)
-    return text
-
-
-def _parts(content: Any, place: str) -> tuple[str, tuple[Image, ...]]:
-    if isinstance(content, str):
-        return content, ()
-    if not isinstance(content, list) or not content:
-        raise invalid(f"{place} must be a string or a list of parts.", place)
-    texts: list[str] = []
-    images: list[Image] = []
-    for number, each in enumerate(content):
-        part = Fields(each, f"{place}[{number}]")
-        kind = part.text("type")
-        if kind in {"input_text", "output_text"}:
-            texts.append(part.text("text"))
-            part.ignored("annotations", "logprobs")
-        elif kind == "refusal":
-            texts.append(part.text("refusal"))
-        elif kind == "input_image":
-            images.append(image_of_url(part.take("image_url"), part.place("image_url")))
-            part.ignored("detail")
-        else:
-            raise unsupported(f"{part.place('type')}: parts are texts and input_image.", part.place("type"))
-        part.done()
-    return "\n".join(texts), tuple(images)
+def _part(kind: str, part: Fields) -> str | Image | None:
+    if kind in {"input_text", "output_text"}:
+        part.ignored("annotations", "logprobs")
+        return part.text("text")
+    if kind == "refusal":
+        return part.text("refusal")
+    if kind != "input_image":
+        return None
+    part.ignored("detail")
+    return image_of_url(part.take("image_url"), part.place("image_url"))
 
 
 def _tool(value: Any, number: int) -> Tool:
