@@ -208,7 +208,7 @@ def _work(tenant: int, races: int) -> None:
     random.seed()
     by_id = {profile.id: profile for profile in (FIRST, SECOND)}
     profiles.completion_profiles = lambda: by_id  # type: ignore[assignment]
-    connections.provider = lambda profile: Racing(profile)  # type: ignore[assignment]
+    connections.provider = lambda profile, *_key: Racing(profile)  # type: ignore[assignment]
     conf = {"answer_models": tuple(by_id), "budget_wait": 0.2}
     settings.GATEWAY = type(settings.GATEWAY)(**{**vars(settings.GATEWAY), **conf})
     asyncio.run(_races(tenant, races))

@@ -16,6 +16,8 @@ from gateway.redaction.masking import masked
 from gateway.telemetry import request_ids
 
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+# A line of the log is rid of more than a text that a reader needs whole: of whatever begins like a key.
+KEY = re.compile(r"\b(?:(?:[spr]k|cdk|xox[abp]|ghp|glpat)[-_][\w-]{8,}|A[KS]IA\w{12,}|[Bb]earer +[^\s'\"\\]+)")
 SHORTEST = 8  # characters of a secret; what is shorter would blank out words
 
 
@@ -40,7 +42,8 @@ class SafeFormatter(logging.Formatter):
         return escaped.replace("\n", "\n    ")
 
     def masked(self, text: str) -> str:
-        return masked(self._known.sub("[SECRET]", text) if self._known else text)
+        text = self._known.sub("[SECRET]", text) if self._known else text
+        return masked(KEY.sub("[SECRET]", text))
 
 
 class JsonFormatter(SafeFormatter):

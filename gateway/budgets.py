@@ -144,7 +144,7 @@ def sweep_tenant(tenant_id: int, now: datetime) -> int:
 
 def level_of(budget: Budget) -> str:
     """Whose budget it is, as a refusal says it."""
-    return f"the {budget.level}'s {budget.get_period_display()} budget"
+    return f"the {budget.level}'s {budget.period} budget"
 
 
 def period_start(period: str, today: date) -> date:

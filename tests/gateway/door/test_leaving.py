@@ -55,8 +55,8 @@ async def test_a_client_that_leaves_stops_the_provider_within_half_a_second_and_
 async def test_a_fast_model_is_sent_in_few_frames_whether_or_not_the_client_reads(door: Door, behind: Any) -> None:
     """What a server may have to keep for a client grows by twenty frames a second, not by tokens."""
     await behind(Script(openai_server.responses(["word "] * 5000)))
-    stream: Any = await door.openai.chat.completions.create(model=LUNA, messages=ASKED, stream=True)
     began = asyncio.get_running_loop().time()
+    stream: Any = await door.openai.chat.completions.create(model=LUNA, messages=ASKED, stream=True)
     chunks = [chunk async for chunk in stream]
     seconds = asyncio.get_running_loop().time() - began
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "word " * 5000
