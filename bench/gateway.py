@@ -34,6 +34,7 @@ sys.path.insert(0, str(ROOT))
 from bench.loopback.load import Measured, Target, load
 
 CASES = [(1, False), (16, False), (1, True), (16, True)]  # connections, streamed
+WARM = 300  # requests before each case, so that what a process loads in its first seconds is loaded
 PATIENCE = 120.0  # seconds for a server to listen
 
 
@@ -139,7 +140,7 @@ async def measured(target: Target, requests: int) -> list[Measured | None]:
     found: list[Measured | None] = []
     for connections, streamed in CASES:
         try:
-            await load(target, requests=50, connections=connections, streamed=streamed)
+            await load(target, requests=WARM, connections=connections, streamed=streamed)
             found.append(await load(target, requests=requests, connections=connections, streamed=streamed))
         except RuntimeError as error:
             print(error, file=sys.stderr)
