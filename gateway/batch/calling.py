@@ -64,16 +64,8 @@ def _write(item_id: uuid.UUID, call: Call, trace: Trace) -> None:
     item = BatchItem.objects.select_for_update().filter(pk=item_id, state=ItemState.CALLING, call=call.id).first()
     if item is None:
         return
-    said = {
-        "text": trace.text,
-        "finish_reason": trace.reason,
-        "tool_calls": trace.tool_calls,
-        "model_version": trace.model_version,
-        "input_tokens": trace.usage.input_tokens,
-        "output_tokens": trace.usage.output_tokens,
-    }
-    failed = bool(trace.error_code)
-    settling.record(item, ItemState.FAILED if failed else ItemState.SUCCEEDED, trace, None if failed else said)
+    state, said = settling.outcome(trace)
+    settling.record(item, state, trace, said)
 
 
 async def _stop(lease: Lease) -> None:

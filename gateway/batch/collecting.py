@@ -18,13 +18,13 @@ from gateway.batch import leases, settling
 from gateway.batch.kept import Kept
 from gateway.batch.leases import Lease
 from gateway.batch.pacing import next_look
-from gateway.batch.settling import End
+from gateway.batch.settling import End, outcome
 from gateway.batch.uploading import Opened, end_rest, end_unanswered
 from gateway.client import join_tool_call
 from gateway.errors import Erased, GatewayError, ProviderError, StreamBroken
 from gateway.fitting import Fitted
 from gateway.metering import cost, estimated_usage
-from gateway.models import OPEN_ITEMS, BatchItem, ItemState, PartState
+from gateway.models import OPEN_ITEMS, BatchItem, PartState
 from gateway.profiles import ModelProfile, at_batch_price
 from gateway.providers.batching.base import BatchProvider, Progress, Remote, Result
 from gateway.redaction.wrapper import Redacted
@@ -73,17 +73,8 @@ async def answered(kept: Kept, profile: ModelProfile, result: Result) -> End:
         written = "".join(event.text for event in result.events if isinstance(event, TextDelta))
         trace.usage = reported[-1] if reported else estimated_usage(sent, written)
         trace.cost = cost(at_batch_price(profile), trace.usage)
-    told = {
-        "text": trace.text,
-        "finish_reason": trace.reason,
-        "tool_calls": trace.tool_calls,
-        "model_version": trace.model_version,
-        "input_tokens": trace.usage.input_tokens,
-        "output_tokens": trace.usage.output_tokens,
-    }
-    state = ItemState.FAILED if trace.error_code else ItemState.SUCCEEDED
-    frozen = writer.frozen_completion(redaction.recorded)
-    return End(state, frozen, redaction.record(trace), None if trace.error_code else told)
+    state, told = outcome(trace)
+    return End(state, writer.frozen_completion(redaction.recorded), redaction.record(trace), told)
 
 
 async def _collect(lease: Lease, profile: ModelProfile, provider: BatchProvider, progress: Progress) -> bool:

@@ -42,6 +42,20 @@ def unanswered(call: Call, error: GatewayError, trace: Trace) -> End:
     return End(state, writer.frozen_completion(call), trace)
 
 
+def outcome(trace: Trace) -> tuple[ItemState, JSON | None]:
+    """How a call that ran came out, and what it said: None where it failed."""
+    if trace.error_code:
+        return ItemState.FAILED, None
+    return ItemState.SUCCEEDED, {
+        "text": trace.text,
+        "finish_reason": trace.reason,
+        "tool_calls": trace.tool_calls,
+        "model_version": trace.model_version,
+        "input_tokens": trace.usage.input_tokens,
+        "output_tokens": trace.usage.output_tokens,
+    }
+
+
 def end(tenant_id: int, item_id: uuid.UUID, found: End) -> bool:
     """True the first time; a second time nothing happens."""
     with tenant_scope(tenant_id):

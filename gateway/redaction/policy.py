@@ -11,13 +11,12 @@ from accounts.tenancy import in_tenant
 from gateway.audit.keys import tenant_key
 from gateway.conf import configured
 from gateway.models import RedactionPolicy
-from gateway.profiles import EmbeddingProfile
+from gateway.profiles import LOCAL, EmbeddingProfile
 from gateway.redaction.detector import Detector, detector
 from gateway.redaction.placeholders import Placeholders
 from gateway.redaction.redaction import Redaction, hiding, in_time
 from gateway.types import Call, EmbeddingCall, Trace
 
-LOCAL = frozenset({"extractive", "template", "sentence_transformers"})  # of this process: nothing leaves
 FRESH = 2.0  # seconds for which a process may go by what it read; so long a clearance outlives its end
 
 _read: dict[int, tuple[float, list[str] | None]] = {}
@@ -30,7 +29,7 @@ def redaction_of(call: Call) -> Redaction:
 
 async def cleared(tenant_id: int, provider: str) -> bool:
     """The tenant's policy decides, and the operator's setting where it has none."""
-    if provider in LOCAL:
+    if provider in LOCAL:  # nothing leaves the process
         return True
     read, providers = _read.get(tenant_id, (-FRESH, None))
     if time.monotonic() - read >= FRESH:
