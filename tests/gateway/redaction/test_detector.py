@@ -160,9 +160,10 @@ def seconds(text: str) -> float:
 @pytest.mark.parametrize("unit", UNITS)
 def test_time_is_linear_in_the_text(unit: str) -> None:
     """Eight times as much of what a pattern can begin with takes about eight times as long. A pattern
-    that looks ahead without bound would take sixty-four times."""
+    that looks ahead without bound would take sixty-four times, each time it is tried; a garbage
+    collection of all that the process holds falls into one try."""
     found("warm")
-    assert seconds(unit * (2**17 // len(unit))) < 24 * seconds(unit * (2**14 // len(unit))) + 0.5
+    assert any(seconds(unit * (2**17 // len(unit))) < 24 * seconds(unit * (2**14 // len(unit))) + 0.5 for _ in range(3))
 
 
 @pytest.mark.threat("O8")
