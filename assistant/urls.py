@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from assistant import views
+from assistant import articles, views
 
 app_name = "portal"
 urlpatterns = [
@@ -14,6 +14,6 @@ urlpatterns = [
     path("c/<uuid:conversation_id>/", views.conversation_page, name="conversation"),
     path("c/<uuid:conversation_id>/person/", views.person_for_conversation, name="conversation_person"),
     path("person/", views.person, name="person"),
-    path("articles/<uuid:document_id>/", views.article, name="article"),
+    path("articles/<uuid:document_id>/", articles.article, name="article"),
     path("messages/<uuid:message_id>/feedback/", views.feedback, name="feedback"),
 ]

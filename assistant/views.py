@@ -22,11 +22,9 @@ from assistant.feedback import rate
 from assistant.models import Conversation, Feedback, Message
 from assistant.pipeline.answer import Ask, answer
 from assistant.presenting import DOUBT, DOUBTS, REASONS, failures, turns
-from assistant.reading import article_html
 from assistant.signals import person_requested
 from assistant.theming import stylesheet
-from knowledge.models import Document, DocumentVersion
-from knowledge.standing import successor
+from knowledge.models import Document
 
 HISTORY_LENGTH = 50
 EXAMPLES = 4
@@ -119,29 +117,6 @@ def person(request: HttpRequest, actor: Actor) -> HttpResponse:
     return render(request, "portal/person.html", context, status=422 if request.method == "POST" else 200)
 
 
-@require_safe
-@member_page
-def article(request: HttpRequest, actor: Actor, document_id: uuid.UUID) -> HttpResponse:
-    """The article at the quote; `fragment=1` gives its body alone, for the pane beside the answer."""
-    document = Document.objects.visible_to(actor).filter(pk=document_id).select_related("current_version").first()
-    if document is None or document.current_version is None:
-        raise Http404
-    version = _version(document, request.GET.get("version", ""))
-    start, end = _number(request.GET.get("start")), _number(request.GET.get("end"))
-    context = {
-        "tenant": Tenant.objects.get(pk=actor.tenant_id),
-        "actor": actor,
-        "document": document,
-        "version": version,
-        "changed": version.pk != document.current_version_id,
-        "successor": successor(document, actor),
-        "body": article_html(version.text, version.blocks, start, end),
-        "safe_url": document.url if document.url.startswith(("https://", "http://")) else "",
-    }
-    name = "portal/_article.html" if request.GET.get("fragment") else "portal/article.html"
-    return render(request, name, context)
-
-
 @require_POST
 @member_page
 def feedback(request: HttpRequest, actor: Actor, message_id: uuid.UUID) -> HttpResponse:
@@ -177,29 +152,6 @@ def _call_person(request: HttpRequest, actor: Actor, conversation: Conversation)
     person_requested.send(Conversation, conversation=conversation, actor=actor, note=_typed(request, "note", 4000))
     messages.success(request, _("A person will answer you, and has everything said so far. You can go on asking."))
     return redirect("portal:conversation", actor.tenant_slug, conversation.pk)
-
-
-def _version(document: Document, wanted: str) -> DocumentVersion:
-    """A version by number or id; the current one when none is asked for."""
-    if not wanted:
-        assert document.current_version is not None
-        return document.current_version
-    by = {"number": int(wanted)} if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 else {"pk": _uuid(wanted)}
-    version: DocumentVersion | None = DocumentVersion.objects.filter(document=document, **by).first()
-    if version is None:
-        raise Http404
-    return version
-
-
-def _uuid(text: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise Http404 from None
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _examples(actor: Actor, tenant: Tenant) -> list[str]:

@@ -198,6 +198,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_BEAT_SCHEDULE = {
     "sweep-knowledge": {"task": "knowledge.sweep", "schedule": 30.0},
     "sweep-sources": {"task": "knowledge.sweep_sources", "schedule": 30.0},
+    "forget-pages": {"task": "knowledge.forget_pages", "schedule": 86400.0},
     "sweep-tickets": {"task": "tickets.sweep", "schedule": 15.0},
     "sweep-assistant": {"task": "assistant.sweep", "schedule": 120.0},
     "sweep-gateway": {"task": "gateway.sweep", "schedule": 60.0},
@@ -254,5 +255,6 @@ share_metrics(METRICS_DIR)
 
 GATEWAY = gateway_settings(env, data_dir=DATA_DIR, redis_url=REDIS_URL, audit_key=AUDIT_KEY)
 CONVERSION = conversion_limits(env)
+ORIGINALS_DAYS = env.integer("CITEDESK_ORIGINALS_DAYS", 365, low=0, high=36_500)
 FETCHING = fetch_policy(env)
 env.refuse_unknown()

@@ -1,4 +1,4 @@
-"""The one door from a file's bytes to its text: the sandbox, as the settings have it."""
+"""The one door from a file's bytes to its text and to pictures of its pages: the sandbox, as the settings have it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from django.conf import settings
 
 from knowledge.sandbox.pool import Pool
-from knowledge.types import ConvertedDocument
+from knowledge.types import ConvertedDocument, DrawnPage
 
 _pools: list[Pool] = []
 _making = threading.Lock()
@@ -19,6 +19,11 @@ def convert(data: bytes, *, name: str, media_type: str = "", owner: str = "") ->
     """The document in `data`, converted in a confined process that serves `owner` alone meanwhile.
     Usable from any thread, several at once. Raises `KnowledgeError` and nothing else."""
     return shared().convert(data, name=name, media_type=media_type, owner=owner)
+
+
+def draw_page(data: bytes, *, number: int, width: int, name: str = "", owner: str = "") -> DrawnPage:
+    """Page `number` of a PDF, likewise. Raises `KnowledgeError` and nothing else."""
+    return shared().draw(data, number=number, width=width, name=name, owner=owner)
 
 
 def shared() -> Pool:

@@ -16,6 +16,7 @@ from knowledge import corpus
 from knowledge.conversion import convert
 from knowledge.errors import ConverterBroke, KnowledgeError
 from knowledge.models import LEASE, Document, Passage, Source, State, StoredFile, Visibility
+from knowledge.pages import keeping
 from knowledge.splitter import split
 from knowledge.swapping import Prepared, as_text, digest_of, remove_passages
 from knowledge.types import Chunk
@@ -114,6 +115,7 @@ def take_leases(document_ids: Sequence[str]) -> list[Document]:
     )
     for document in leased:
         document.state, document.lease_until = State.INDEXING, now + LEASE
+    keeping.refill(leased)
     return leased
 
 

@@ -14,6 +14,7 @@ from pgvector.django import HalfVectorField, HnswIndex, SparseVectorField
 
 from accounts.models import Tenant, TenantManager, TenantModel
 from accounts.permissions import Actor
+from knowledge.pages.models import Original
 
 DIMENSIONS = 384  # of the packaged embedding model; another size needs a migration
 TERM_SPACE = 1 << 28  # terms are hashed to this many sparse dimensions
@@ -180,7 +181,7 @@ class StoredFile(TenantModel):
     """The bytes of a document as they came; in the database, so that every worker has them and
     they are committed together with the row that asks for their conversion. `title` and `visibility`
     are those that the source gave; without the one the document's own title counts, and a visibility
-    that the document states for itself always does."""
+    that the document states for itself always does. `data` is empty once it has moved to an `Original`."""
 
     document = models.OneToOneField(Document, on_delete=models.CASCADE, related_name="file")
     name = models.CharField(max_length=500)
@@ -194,7 +195,8 @@ class StoredFile(TenantModel):
 class DocumentVersion(TenantModel):
     """The converted text, frozen: citations and audit records point into it for good.
 
-    `blocks` is [[kind, start, end, level, page], …] as in `knowledge.types.Block`.
+    `blocks` is [[kind, start, end, level, page], …] as in `knowledge.types.Block`. `original` is the file
+    of a PDF, as long as that is kept.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -204,6 +206,7 @@ class DocumentVersion(TenantModel):
     blocks = models.JSONField(default=list)
     sha256 = models.CharField(max_length=64)
     warnings = models.JSONField(default=list)
+    original = models.ForeignKey(Original, null=True, on_delete=models.SET_NULL, related_name="versions")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from knowledge import corpus
 from knowledge.models import Document, DocumentVersion, Kind, Passage, State, Visibility
+from knowledge.pages import keeping
 from knowledge.retrieval.keyword import CONFIGURATION, COUNT_TERMS, WEIGHTS
 from knowledge.retrieval.language import spaced
 from knowledge.standing import standing
@@ -109,6 +110,7 @@ def _add_versions(ready: Sequence[tuple[Document, Prepared]]) -> list[DocumentVe
     known = [document.pk for document, _ in ready if document.current_version_id is not None]
     rows = DocumentVersion.objects.filter(document__in=known).order_by().values_list("document")
     numbers = dict(rows.annotate(Max("number")))
+    originals = keeping.keep([document for document, _ in ready])
     versions = [
         DocumentVersion(
             tenant_id=document.tenant_id,
@@ -118,6 +120,7 @@ def _add_versions(ready: Sequence[tuple[Document, Prepared]]) -> list[DocumentVe
             blocks=[[b.kind, b.start, b.end, b.level, b.page] for b in prepared.converted.blocks],
             sha256=digest_of(prepared.converted.text),
             warnings=list(prepared.converted.warnings),
+            original=originals.get(document.pk),
         )
         for document, prepared in ready
     ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from celery import shared_task
+from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
@@ -14,6 +15,7 @@ from accounts.tenancy import tenant_scope
 from knowledge import indexing, pushing, swapping
 from knowledge.errors import KnowledgeError
 from knowledge.models import Document, Source, State
+from knowledge.pages import keeping
 from knowledge.sources import ledger, registry, syncing
 
 
@@ -105,3 +107,11 @@ def sweep_sources() -> None:
             pushing.forget_keys()
         for source_id in waiting:
             sync.delay(tenant_id, str(source_id))
+
+
+@shared_task(name="knowledge.forget_pages")
+def forget_pages() -> None:
+    """Lets go of originals and pictures that have had their time."""
+    for tenant_id in Tenant.objects.values_list("pk", flat=True):
+        with tenant_scope(tenant_id):
+            keeping.forget(settings.ORIGINALS_DAYS)

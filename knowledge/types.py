@@ -46,6 +46,31 @@ class ConvertedDocument:
     warnings: tuple[str, ...] = ()
 
 
+# Left, top, right, bottom in tenths of a point from the upper left corner of the page as it is shown.
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class PageCharacters:
+    """The visible characters of a page in the order in which the converter read them, each with its box;
+    `size` is the page's width and height in the boxes' unit. `pages` is how many the document has."""
+
+    text: str
+    boxes: tuple[Box, ...]
+    size: tuple[int, int]
+    pages: int
+
+
+@dataclass(frozen=True)
+class DrawnPage:
+    """A page as a picture, three bytes of colour a pixel, row by row, and what stands on it."""
+
+    width: int
+    height: int
+    pixels: bytes
+    characters: PageCharacters
+
+
 @dataclass(frozen=True)
 class Chunk:
     """A passage before it has a row: `document.text[start:end]`, never split inside a word."""

@@ -19,7 +19,7 @@ from knowledge.errors import (
     EncryptedDocument,
     UnsupportedFormat,
 )
-from knowledge.types import ConvertedDocument
+from knowledge.types import ConvertedDocument, DrawnPage
 
 MAX_BYTES = 50 * 1024 * 1024
 MAX_MARKUP_BYTES = 10 * 1024 * 1024  # what is written as text: a book of 5,000 pages
@@ -145,6 +145,13 @@ def convert(data: bytes, *, name: str, media_type: str = "") -> ConvertedDocumen
     return _converter(found)(data, name=name)
 
 
+def draw_page(data: bytes, *, number: int, width: int) -> DrawnPage:
+    """Page `number` of a PDF as a picture. Raises what `convert` raises."""
+    from knowledge.converters.pdf_picture import draw
+
+    return draw(data, number=number, width=width)
+
+
 def _attachment(data: bytes, *, name: str) -> ConvertedDocument:
     """One level: a mail's attachments are read, those of a mail attached to it are not."""
     found = detect_format(data, name=name)
@@ -158,6 +165,7 @@ def load_all() -> None:
         _converter(known)
     for name, sample in _SAMPLES.items():
         convert(sample, name=name)
+    importlib.import_module("knowledge.converters.pdf_picture")
 
 
 def _converter(known: Format) -> Callable[..., ConvertedDocument]:

@@ -32,7 +32,7 @@ def convert_pdf(data: bytes, *, name: str) -> ConvertedDocument:
 
     Does not catch: a file on which pdfium itself spins or dies; a subprocess with limits does.
     """
-    with _opened(data) as document:
+    with opened(data) as document:
         if len(document) > MAX_PAGES:
             raise DocumentTooLarge(f"{len(document):,} pages; the limit is {MAX_PAGES:,}")
         if len(document) == 0:
@@ -58,7 +58,7 @@ def convert_pdf(data: bytes, *, name: str) -> ConvertedDocument:
 
 
 @contextlib.contextmanager
-def _opened(data: bytes) -> Iterator[pdfium.PdfDocument]:
+def opened(data: bytes) -> Iterator[pdfium.PdfDocument]:
     try:
         document = pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:

@@ -50,7 +50,7 @@ class PageText:
 
 
 @dataclass(frozen=True)
-class _Character:
+class Character:
     code: str
     left: float
     bottom: float
@@ -65,6 +65,12 @@ class _Character:
 
 def read_page(page: pdfium.PdfPage, number: int) -> PageText:
     """Raises pdfium.PdfiumError when the page cannot be read."""
+    shown, hidden, images = visible_characters(page)
+    return PageText(tuple(_lines(shown, number)), hidden, images)
+
+
+def visible_characters(page: pdfium.PdfPage) -> tuple[list[Character], int, bool]:
+    """Those that a reader sees, how many were left out because none does, and whether there are images."""
     textpage = page.get_textpage()
     try:
         count = min(textpage.count_chars(), MAX_CHARACTERS_PER_PAGE)
@@ -78,7 +84,7 @@ def read_page(page: pdfium.PdfPage, number: int) -> PageText:
     recognised = images and layer > 0.8 * len(printed)
     shown = [c for c in characters if not c.unseen and (recognised or not c.layer)]
     hidden = sum(c.unseen or (c.layer and not recognised) for c in printed)
-    return PageText(tuple(_lines(shown, number)), hidden, images)
+    return shown, hidden, images
 
 
 class _Reader:
@@ -94,7 +100,7 @@ class _Reader:
         self._monos: dict[tuple[int, float], bool] = {}
         self._grounds: list[tuple[float, float, float, float]] | None = None
 
-    def read(self, index: int) -> _Character:
+    def read(self, index: int) -> Character:
         code = raw.FPDFText_GetUnicode(self._raw, index)
         text = chr(code) if 0 < code < 0x110000 else ""
         if text == "\ufffe":  # a hyphen at a line's end, by pdfium's own guess
@@ -102,14 +108,14 @@ class _Reader:
         raw.FPDFText_GetLooseCharBox(self._raw, index, self._rect)
         left, bottom, right, top = self._rect.left, self._rect.bottom, self._rect.right, self._rect.top
         if not text.strip() or raw.FPDFText_IsGenerated(self._raw, index):
-            return _Character(text, left, bottom, right, top, 0.0, False, False, False)
+            return Character(text, left, bottom, right, top, 0.0, False, False, False)
         size = abs(top - bottom)
         unseen = 0 < size < _TINY or self._outside(left, bottom, right, top) or self._white(index, left, bottom)
         weight = raw.FPDFText_GetFontWeight(self._raw, index)
         layer = self._mode(index) == INVISIBLE_MODE
         nominal = raw.FPDFText_GetFontSize(self._raw, index)
         mono = self._mono(index, nominal)
-        return _Character(text, left, bottom, right, top, size or nominal, weight >= 600, unseen, layer, mono)
+        return Character(text, left, bottom, right, top, size or nominal, weight >= 600, unseen, layer, mono)
 
     def _mono(self, index: int, nominal: float) -> bool:
         """By the flags and the name of the font, asked once for each text object."""
@@ -165,9 +171,9 @@ class _Reader:
         return found[:2000]
 
 
-def _lines(characters: list[_Character], number: int) -> list[Line]:
+def _lines(characters: list[Character], number: int) -> list[Line]:
     lines: list[Line] = []
-    run: list[_Character] = []
+    run: list[Character] = []
     for character in characters:
         if character.code in ("\r", "\n"):
             _close(run, number, lines)
@@ -178,7 +184,7 @@ def _lines(characters: list[_Character], number: int) -> list[Line]:
     return lines
 
 
-def _close(run: list[_Character], number: int, lines: list[Line]) -> None:
+def _close(run: list[Character], number: int, lines: list[Line]) -> None:
     inked = [character for character in run if character.size]
     if not inked:
         return
@@ -199,10 +205,10 @@ def _close(run: list[_Character], number: int, lines: list[Line]) -> None:
     )
 
 
-def _with_cells(run: list[_Character]) -> str:
+def _with_cells(run: list[Character]) -> str:
     """The text of a line, with " | " where a gap says that a new cell begins."""
     parts: list[str] = []
-    last: _Character | None = None
+    last: Character | None = None
     for character in run:
         if character.size:
             gap = character.left - last.right if last is not None else 0.0

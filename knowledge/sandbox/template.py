@@ -24,7 +24,7 @@ from typing import NoReturn
 from knowledge.sandbox import seccomp
 from knowledge.sandbox.confinement import Confinement, confine, leave_network, leave_root
 from knowledge.sandbox.limits import Limits
-from knowledge.sandbox.worker import Convert, serve
+from knowledge.sandbox.worker import Tasks, serve
 
 COMMAND = struct.Struct("!ci")
 REPLY = struct.Struct("!iQ")  # process id and 0; or how it ended (as wait(2) has it) and its most bytes in use
@@ -36,7 +36,7 @@ def main(control_file: int, limits_json: str, converter: str) -> None:
     """Serves until the other side closes its socket."""
     limits = Limits(**json.loads(limits_json))
     control = socket.socket(fileno=control_file)
-    convert = _loaded(converter)
+    tasks = _loaded(converter)
     walls = Confinement(filtered=seccomp.available(), own_network=leave_network())
     leave_root()
     _be_silent()
@@ -49,7 +49,7 @@ def main(control_file: int, limits_json: str, converter: str) -> None:
             break
         what, process = COMMAND.unpack(command)
         if what == START:
-            process = _forked(control, files[0], convert, limits, walls)
+            process = _forked(control, files[0], tasks, limits, walls)
             os.close(files[0])
             running.add(process)
             control.sendall(REPLY.pack(process, 0))
@@ -60,7 +60,7 @@ def main(control_file: int, limits_json: str, converter: str) -> None:
         _ended(process)
 
 
-def _loaded(converter: str) -> Convert:
+def _loaded(converter: str) -> Tasks:
     """A converting process can open no file, so no module either: everything is loaded here."""
     sys.modules["numpy"] = None  # type: ignore[assignment]  # openpyxl would load it, threads and all
     for module in pkgutil.iter_modules(encodings.__path__):
@@ -68,8 +68,7 @@ def _loaded(converter: str) -> Convert:
             importlib.import_module(f"encodings.{module.name}")
     loaded = importlib.import_module(converter)
     loaded.load_all()
-    convert: Convert = loaded.convert
-    return convert
+    return {"convert": loaded.convert, "draw": loaded.draw_page}
 
 
 def _be_silent() -> None:
@@ -80,22 +79,22 @@ def _be_silent() -> None:
     os.close(nowhere)
 
 
-def _forked(control: socket.socket, channel: int, convert: Convert, limits: Limits, walls: Confinement) -> int:
+def _forked(control: socket.socket, channel: int, tasks: Tasks, limits: Limits, walls: Confinement) -> int:
     process = os.fork()
     if process == 0:
         control.close()
-        _work(channel, convert, limits, walls)
+        _work(channel, tasks, limits, walls)
     return process
 
 
-def _work(channel: int, convert: Convert, limits: Limits, walls: Confinement) -> NoReturn:
+def _work(channel: int, tasks: Tasks, limits: Limits, walls: Confinement) -> NoReturn:
     """Never returns into the template's code, whatever happens, and never converts without its walls."""
     try:
         try:
             confine(limits, filtered=walls.filtered)
         except OSError:
             os._exit(UNCONFINED)
-        serve(channel, convert, limits)
+        serve(channel, tasks, limits)
     finally:
         os._exit(0)
 

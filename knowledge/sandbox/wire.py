@@ -7,19 +7,24 @@ becomes code, an object of another class, or text that the database refuses.
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
 from knowledge import errors
-from knowledge.types import Block, BlockKind, ConvertedDocument
+from knowledge.types import Block, BlockKind, ConvertedDocument, DrawnPage, PageCharacters
 
 REQUEST = struct.Struct("!II")  # bytes of the header, bytes of the document
 ANSWER = struct.Struct("!I")
 
 MAX_LINE = 2000  # characters of a title, a name, a detail
 MAX_WARNINGS = 50
+MAX_SIDE = 4000  # pixels of a page's picture
+MAX_CHARACTERS = 200_000  # of one page
+MAX_TENTHS = 1 << 20  # of a point: longer than any page that is drawn
 _KINDS = {kind.value: kind for kind in BlockKind}
 _METADATA = frozenset(("title", "url", "visibility", "updated"))
 
@@ -35,8 +40,12 @@ def _named(base: type[errors.KnowledgeError]) -> dict[str, type[errors.Knowledge
     return found
 
 
-def request(data: bytes, *, name: str, media_type: str) -> bytes:
-    header = json.dumps({"name": name, "media_type": media_type}).encode()
+Answer = ConvertedDocument | DrawnPage | tuple[errors.KnowledgeError, str]
+
+
+def request(task: str, data: bytes, arguments: Mapping[str, str | int]) -> bytes:
+    """`task` is one of those that a worker knows; `arguments` are its own."""
+    header = json.dumps({"task": task, "arguments": dict(arguments)}).encode()
     return REQUEST.pack(len(header), len(data)) + header + data
 
 
@@ -53,6 +62,20 @@ def document_answer(document: ConvertedDocument) -> bytes:
     )
 
 
+def page_answer(page: DrawnPage) -> bytes:
+    return _packed(
+        {
+            "pixels": base64.b64encode(zlib.compress(page.pixels, 1)).decode(),
+            "width": page.width,
+            "height": page.height,
+            "characters": page.characters.text,
+            "boxes": page.characters.boxes,
+            "size": page.characters.size,
+            "pages": page.characters.pages,
+        }
+    )
+
+
 def error_answer(error: errors.KnowledgeError, trace: str = "") -> bytes:
     return _packed({"error": error.code, "detail": error.detail[:MAX_LINE], "trace": trace})
 
@@ -62,8 +85,8 @@ def _packed(answer: Mapping[str, Any]) -> bytes:
     return ANSWER.pack(len(content)) + content
 
 
-def read_answer(content: bytes | bytearray) -> ConvertedDocument | tuple[errors.KnowledgeError, str]:
-    """The document, or the error and the trace that came with it. Raises Nonsense."""
+def read_answer(content: bytes | bytearray) -> Answer:
+    """The document or the page, or the error and the trace that came with it. Raises Nonsense."""
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -76,7 +99,43 @@ def read_answer(content: bytes | bytearray) -> ConvertedDocument | tuple[errors.
             raise Nonsense("an unknown error")
         trace = answer.get("trace", "")
         return kind(_line(answer.get("detail", ""))), trace[:20_000] if isinstance(trace, str) else ""
-    return _document(answer)
+    return _page(answer) if "pixels" in answer else _document(answer)
+
+
+def _page(answer: dict[str, Any]) -> DrawnPage:
+    """Pixels and numbers: no picture that a browser would have to decode as its writer meant it."""
+    width, height, size, text = (answer.get(key) for key in ("width", "height", "size", "characters"))
+    if not _whole(width, MAX_SIDE) or not _whole(height, MAX_SIDE) or not _whole(answer.get("pages"), 1 << 20):
+        raise Nonsense("a page without a size")
+    if not isinstance(size, list) or len(size) != 2 or not all(_whole(each, MAX_TENTHS) for each in size):
+        raise Nonsense("a page without a size")
+    if not isinstance(text, str) or len(text) > MAX_CHARACTERS or not _storable(text):
+        raise Nonsense("no text that can be kept")
+    boxes = tuple(tuple(box) if isinstance(box, list) else () for box in _list(answer.get("boxes")))
+    if len(boxes) != len(text) or not all(
+        len(box) == 4 and all(type(side) is int and 0 <= side <= MAX_TENTHS for side in box) for box in boxes
+    ):
+        raise Nonsense("characters without boxes")
+    pixels = _pixels(answer["pixels"], width * height * 3)
+    return DrawnPage(width, height, pixels, PageCharacters(text, boxes, (size[0], size[1]), answer["pages"]))
+
+
+def _pixels(packed: Any, length: int) -> bytes:
+    try:
+        pixels = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), length + 1)
+    except (TypeError, ValueError, zlib.error) as error:
+        raise Nonsense("no pixels") from error
+    if len(pixels) != length:
+        raise Nonsense("pixels of another size")
+    return pixels
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _whole(value: Any, most: int) -> bool:
+    return type(value) is int and 0 < value <= most
 
 
 def _document(answer: dict[str, Any]) -> ConvertedDocument:

@@ -6,6 +6,7 @@ const pane = document.getElementById("pane");
 const body = document.getElementById("pane-body");
 let shownFor = null;
 let openedBy = null;
+let opening = null;
 let hiding = 0;
 let touching = false;
 
@@ -50,14 +51,17 @@ export function close() {
   pane.hidden = true;
   openedBy?.classList.remove("open");
   openedBy?.focus();
-  openedBy = null;
+  openedBy = opening = null;
   return true;
 }
 
 async function open(anchor) {
   hide();
-  openedBy?.classList.remove("open");
-  openedBy = anchor;
+  opening = anchor;
+  if (!body.contains(anchor)) { // else it leads on within the pane, and whoever opened that gets the focus back
+    openedBy?.classList.remove("open");
+    openedBy = anchor;
+  }
   if (anchor.classList.contains("mark")) anchor.classList.add("open");
   const address = new URL(anchor.href);
   address.searchParams.set("fragment", "1");
@@ -69,7 +73,7 @@ async function open(anchor) {
     if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
     // Our own page, escaped on the server; a parsed document runs no script and loads nothing.
     const article = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("article");
-    if (openedBy !== anchor) return;
+    if (opening !== anchor) return;
     body.replaceChildren(document.adoptNode(article));
   } catch {
     const sorry = document.createElement("p");
@@ -79,6 +83,7 @@ async function open(anchor) {
   pane.removeAttribute("aria-busy");
   const quote = body.querySelector("#quote");
   (quote ?? pane).focus({ preventScroll: true });
+  if (quote) quote.closest(".sheet-scroll")?.scrollTo({ left: quote.getBoundingClientRect().left - body.getBoundingClientRect().left - 48 });
   if (quote) body.scrollTop += quote.getBoundingClientRect().top - body.getBoundingClientRect().top - body.clientHeight / 4;
   else body.scrollTop = 0;
 }

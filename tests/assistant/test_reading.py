@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.reading import article_html
 from assistant.theming import DARK_SURFACE, LIGHT_SURFACE, contrast, readable_on
+from knowledge.reading import article_html
 
 TEXT = "Title\n\nOne <b>two</b> three.\n\n- first\n- second\n\nA | B\n | 5"
 BLOCKS = [

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from knowledge.types import Block, BlockKind, ConvertedDocument
+from knowledge.types import Block, BlockKind, ConvertedDocument, DrawnPage, PageCharacters
 
 _SEEN: list[str] = []
 _LEAKED: list[bytes] = []
@@ -27,6 +27,12 @@ def convert(data: bytes, *, name: str, media_type: str = "") -> ConvertedDocumen
     _SEEN.append(name)
     said = _DEEDS[deed]()
     return ConvertedDocument(said, (Block(BlockKind.PARAGRAPH, 0, len(said)),), title=name)
+
+
+def draw_page(data: bytes, *, number: int, width: int) -> DrawnPage:
+    """The deed, and a page of which the picture is not as large as is said."""
+    _DEEDS[data.decode()]()
+    return DrawnPage(2, 2, b"\x00" * (12 if number == 1 else 11), PageCharacters("", (), (20, 20), 1))
 
 
 def _spin() -> str:

@@ -163,11 +163,28 @@ def test_a_fork_makes_a_pool_of_its_own_and_leaves_ours_alone(pool: Pool, monkey
         '{"text": "ab", "blocks": [], "title": 1, "metadata": {}, "warnings": []}',
         '{"text": "ab", "blocks": [], "title": "", "metadata": {"role": "admin"}, "warnings": []}',
         '{"text": "ab", "blocks": [], "title": "", "metadata": {}, "warnings": [7]}',
+        '{"pixels": "", "width": 9000000, "height": 1, "characters": "", "boxes": [], "size": [1, 1], "pages": 1}',
+        '{"pixels": "!", "width": 1, "height": 1, "characters": "", "boxes": [], "size": [1, 1], "pages": 1}',
+        '{"pixels": "", "width": 1, "height": 1, "characters": "a", "boxes": [], "size": [1, 1], "pages": 1}',
+        '{"pixels": "", "width": 1, "height": 1, "characters": "a", "boxes": [[0, 0, 1, -1]], "size": [1, 1],'
+        ' "pages": 1}',
     ],
 )
 def test_an_answer_that_no_converter_gives_is_refused(answer: str) -> None:
     with pytest.raises(Nonsense):
         read_answer(answer.encode())
+
+
+@pytest.mark.threat("F2")
+@pytest.mark.parametrize(
+    ("number", "deed", "code"),
+    [(2, "behave", "conversion_crashed"), (1, "spin", "conversion_timeout"), (1, "open", "converter_broke")],
+)
+def test_a_page_is_drawn_within_the_same_walls(pool: Pool, number: int, deed: str, code: str) -> None:
+    assert pool.draw(b"behave", number=1, width=2).pixels == b"\x00" * 12
+    with pytest.raises(KnowledgeError) as caught:
+        pool.draw(deed.encode(), number=number, width=2)
+    assert caught.value.code == code
 
 
 @pytest.mark.threat("F2")
