@@ -35,7 +35,7 @@ def article(request: HttpRequest, actor: Actor, document_id: uuid.UUID) -> HttpR
     view = View(given["start"], given["end"], given["page"], given["zoom"] or View.zoom)
     has_pages, by_text = version.original_id is not None, request.GET.get("view") == "text"
     sheet = show(actor.tenant_slug, version, view) if has_pages and not by_text else None
-    place = {"version": version.pk, "start": view.start, "end": view.end}
+    place: dict[str, str | int] = {"version": str(version.pk), "start": view.start, "end": view.end}
     here = f"{reverse('portal:article', args=[actor.tenant_slug, document.pk])}?{urlencode(place)}"
     context |= {
         "has_pages": has_pages,

@@ -12,7 +12,9 @@ from knowledge.models import Document, DocumentVersion
 
 def readable(actor: Actor, document_id: uuid.UUID) -> Document:
     """The document, for whom may read it and once it has a text; 404 for others."""
-    found = Document.objects.visible_to(actor).filter(pk=document_id).select_related("current_version").first()
+    found: Document | None = (
+        Document.objects.visible_to(actor).filter(pk=document_id).select_related("current_version").first()
+    )
     if found is None or found.current_version is None:
         raise Http404
     return found

@@ -104,10 +104,10 @@ def read_answer(content: bytes | bytearray) -> Answer:
 
 def _page(answer: dict[str, Any]) -> DrawnPage:
     """Pixels and numbers: no picture that a browser would have to decode as its writer meant it."""
-    width, height, size, text = (answer.get(key) for key in ("width", "height", "size", "characters"))
-    if not _whole(width, MAX_SIDE) or not _whole(height, MAX_SIDE) or not _whole(answer.get("pages"), 1 << 20):
-        raise Nonsense("a page without a size")
-    if not isinstance(size, list) or len(size) != 2 or not all(_whole(each, MAX_TENTHS) for each in size):
+    width, height = _whole(answer.get("width"), MAX_SIDE), _whole(answer.get("height"), MAX_SIDE)
+    size = [_whole(each, MAX_TENTHS) for each in _list(answer.get("size"))]
+    text = answer.get("characters")
+    if len(size) != 2:
         raise Nonsense("a page without a size")
     if not isinstance(text, str) or len(text) > MAX_CHARACTERS or not _storable(text):
         raise Nonsense("no text that can be kept")
@@ -117,7 +117,8 @@ def _page(answer: dict[str, Any]) -> DrawnPage:
     ):
         raise Nonsense("characters without boxes")
     pixels = _pixels(answer["pixels"], width * height * 3)
-    return DrawnPage(width, height, pixels, PageCharacters(text, boxes, (size[0], size[1]), answer["pages"]))
+    pages = _whole(answer.get("pages"), MAX_TENTHS)
+    return DrawnPage(width, height, pixels, PageCharacters(text, boxes, (size[0], size[1]), pages))
 
 
 def _pixels(packed: Any, length: int) -> bytes:
@@ -134,8 +135,10 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _whole(value: Any, most: int) -> bool:
-    return type(value) is int and 0 < value <= most
+def _whole(value: Any, most: int) -> int:
+    if type(value) is not int or not 0 < value <= most:
+        raise Nonsense("a size out of bounds")
+    return value
 
 
 def _document(answer: dict[str, Any]) -> ConvertedDocument:
