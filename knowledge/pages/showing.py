@@ -17,7 +17,7 @@ from knowledge.types import Block, BlockKind, Box, PageCharacters
 
 ZOOMS = (100, 150, 200)  # per cent of the room there is
 LONGEST_ALT = 8000  # characters
-MARGIN = 15  # tenths of a point around the words
+MARGIN, ABOVE = 15, 3  # tenths of a point beside the words, and above and below them
 
 _SPACES = re.compile(r"[ \t]+")
 
@@ -118,8 +118,8 @@ def blocks_of(version: DocumentVersion) -> Sequence[Block]:
 
 
 def _rect(box: Box, size: tuple[int, int]) -> Rect:
-    left, top = max(0, box[0] - MARGIN), max(0, box[1] - MARGIN)
-    right, bottom = min(size[0], box[2] + MARGIN), min(size[1], box[3] + MARGIN)
+    left, top = max(0, box[0] - MARGIN), max(0, box[1] - ABOVE)
+    right, bottom = min(size[0], box[2] + MARGIN), min(size[1], box[3] + ABOVE)
     return Rect(left, top, right - left, bottom - top)
 
 
