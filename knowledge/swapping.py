@@ -120,7 +120,7 @@ def _add_versions(ready: Sequence[tuple[Document, Prepared]]) -> list[DocumentVe
             blocks=[[b.kind, b.start, b.end, b.level, b.page] for b in prepared.converted.blocks],
             sha256=digest_of(prepared.converted.text),
             warnings=list(prepared.converted.warnings),
-            original=originals.get(document.pk),
+            original_id=originals.get(document.pk),
         )
         for document, prepared in ready
     ]

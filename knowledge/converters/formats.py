@@ -183,7 +183,7 @@ def detect_format(data: bytes, *, name: str, media_type: str = "") -> Format:
         raise EmptyDocument("the file is empty")
     if len(data) > MAX_BYTES:
         raise DocumentTooLarge(f"{len(data):,} bytes; the limit is {MAX_BYTES:,}")
-    if b"%PDF-" in data[:1024]:
+    if is_pdf(data):
         return Format.PDF
     if data.startswith(b"PK"):
         return _format_of_zip(data)
@@ -200,6 +200,10 @@ def detect_format(data: bytes, *, name: str, media_type: str = "") -> Format:
     if found is not Format.EML and len(data) > MAX_MARKUP_BYTES:
         raise DocumentTooLarge(f"{len(data):,} bytes of {found.value}; the limit is {MAX_MARKUP_BYTES:,}")
     return found
+
+
+def is_pdf(data: bytes) -> bool:
+    return b"%PDF-" in data[:1024]
 
 
 def _format_of_zip(data: bytes) -> Format:

@@ -13,40 +13,35 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from knowledge.converters.formats import Format, detect_format
-from knowledge.errors import KnowledgeError
+from knowledge.converters.formats import is_pdf
 from knowledge.models import Document, DocumentVersion, StoredFile
 from knowledge.pages.models import Original, PagePicture
 
 PICTURES_KEPT = timedelta(days=30)
 
 
-def keep(documents: Sequence[Document]) -> dict[UUID, Original]:
-    """The originals of those that are PDFs, by document. Call in the transaction that makes the versions, with
-    the files as they were converted."""
-    kept = {}
-    for document in documents:
-        file = document.file
-        if not _is_pdf(bytes(file.data), file.name):
-            continue
-        kept[document.pk], _made = Original.objects.get_or_create(
-            tenant_id=document.tenant_id,
-            document=document,
-            sha256=file.sha256,
-            defaults={"name": file.name, "data": bytes(file.data)},
-        )
-    StoredFile.objects.filter(document__in=kept).update(data=b"")
-    return kept
+def keep(documents: Sequence[Document]) -> dict[UUID, int]:
+    """The originals' ids of those that are PDFs, by document. Call in the transaction that makes the versions,
+    with the files as they were converted."""
+    files = {document.pk: document.file for document in documents if is_pdf(bytes(document.file.data))}
+    made = [
+        Original(tenant_id=file.tenant_id, document_id=pk, sha256=file.sha256, name=file.name, data=bytes(file.data))
+        for pk, file in files.items()
+    ]
+    Original.objects.bulk_create(made, ignore_conflicts=True)
+    StoredFile.objects.filter(document__in=files).update(data=b"")
+    kept = Original.objects.filter(document__in=files).values_list("document", "sha256", "pk")
+    return {document: pk for document, sha256, pk in kept if sha256 == files[document].sha256}
 
 
 def refill(documents: Sequence[Document]) -> None:
     """Gives the files that have moved their bytes back, in memory, so that they can be converted again."""
-    for document in documents:
-        if document.file.data:
-            continue
-        original = Original.objects.filter(document=document, sha256=document.file.sha256).first()
-        if original is not None:
-            document.file.data = original.data
+    moved = {(document.pk, document.file.sha256): document.file for document in documents if not document.file.data}
+    of_documents, contents = {pk for pk, _ in moved}, {sha256 for _, sha256 in moved}
+    for original in Original.objects.filter(document__in=of_documents, sha256__in=contents):
+        file = moved.get((original.document_id, original.sha256))
+        if file is not None:
+            file.data = original.data
 
 
 def forget(days: int) -> None:
@@ -58,10 +53,3 @@ def forget(days: int) -> None:
         current = DocumentVersion.objects.filter(pk__in=Document.objects.values("current_version"))
         in_use = current.exclude(original=None).values("original")
         Original.objects.filter(created_at__lt=now - timedelta(days=days)).exclude(pk__in=in_use).delete()
-
-
-def _is_pdf(data: bytes, name: str) -> bool:
-    try:
-        return detect_format(data, name=name) is Format.PDF
-    except KnowledgeError:
-        return False
