@@ -25,7 +25,8 @@ def version_of(document: Document, wanted: str) -> DocumentVersion:
     if not wanted:
         assert document.current_version is not None
         return document.current_version
-    by = {"number": int(wanted)} if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 else {"pk": _uuid(wanted)}
+    counted = number(wanted)
+    by = {"number": counted} if counted else {"pk": _uuid(wanted)}
     version: DocumentVersion | None = DocumentVersion.objects.filter(document=document, **by).first()
     if version is None:
         raise Http404

@@ -37,3 +37,14 @@ def clean_characters(text: str) -> tuple[str, bool]:
     text, invisible = _INVISIBLE.subn("", text)
     text, joiners = _JOINER.subn("", text)
     return text, bool(invisible or joiners)
+
+
+def storable(text: str) -> bool:
+    """Whether PostgreSQL takes it."""
+    if "\x00" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -7,6 +7,7 @@ import ctypes
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
+from knowledge.converters.cleaning import storable
 from knowledge.converters.pdf import opened
 from knowledge.converters.pdf_page import Character, visible_characters
 from knowledge.errors import ConversionFailed, DocumentTooLarge
@@ -67,12 +68,8 @@ def _three_bytes_a_pixel(bitmap: pdfium.PdfBitmap) -> bytes:
 
 def _characters(page: pdfium.PdfPage, pages: int, size: tuple[int, int]) -> PageCharacters:
     place = _Places(page, size)
-    shown = [each for each in visible_characters(page)[0] if len(each.code) == 1 and _storable(each.code)]
+    shown = [each for each in visible_characters(page)[0] if len(each.code) == 1 and storable(each.code)]
     return PageCharacters("".join(each.code for each in shown), tuple(map(place.of, shown)), size, pages)
-
-
-def _storable(code: str) -> bool:
-    return code != "\x00" and not "\ud800" <= code <= "\udfff"
 
 
 class _Places:

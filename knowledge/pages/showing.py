@@ -95,7 +95,8 @@ def show(slug: str, version: DocumentVersion, view: View) -> ShownPage | None:
     found = place(version.text, blocks_of(version), view.start, view.end, characters) if view.quotes else {}
     if found is None and not view.page:
         return None
-    number = view.page or min(found or {}, default=0) or 1
+    boxes = found or {}
+    number = view.page or min(boxes, default=0) or 1
     page = characters(number)
     if page is None:
         return None
@@ -104,8 +105,8 @@ def show(slug: str, version: DocumentVersion, view: View) -> ShownPage | None:
         pages=page.pages,
         width=page.size[0],
         height=page.size[1],
-        rects=[_rect(box, page.size) for box in (found or {}).get(number, [])],
-        quote_page=min(found or {}, default=0),
+        rects=[_rect(box, page.size) for box in boxes.get(number, [])],
+        quote_page=min(boxes, default=0),
         zoom=view.zoom if view.zoom in ZOOMS else ZOOMS[0],
         text=_readable(page.text),
         small=_address(slug, version, number, drawing.WIDTHS[0]),

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from knowledge import errors
+from knowledge.converters.cleaning import storable
 from knowledge.types import Block, BlockKind, ConvertedDocument, DrawnPage, PageCharacters
 
 REQUEST = struct.Struct("!II")  # bytes of the header, bytes of the document
@@ -109,7 +110,7 @@ def _page(answer: dict[str, Any]) -> DrawnPage:
     text = answer.get("characters")
     if len(size) != 2:
         raise Nonsense("a page without a size")
-    if not isinstance(text, str) or len(text) > MAX_CHARACTERS or not _storable(text):
+    if not isinstance(text, str) or len(text) > MAX_CHARACTERS or not storable(text):
         raise Nonsense("no text that can be kept")
     boxes = tuple(tuple(box) if isinstance(box, list) else () for box in _list(answer.get("boxes")))
     if len(boxes) != len(text) or not all(
@@ -143,7 +144,7 @@ def _whole(value: Any, most: int) -> int:
 
 def _document(answer: dict[str, Any]) -> ConvertedDocument:
     text, metadata, warnings = answer.get("text"), answer.get("metadata"), answer.get("warnings")
-    if not isinstance(text, str) or not _storable(text):
+    if not isinstance(text, str) or not storable(text):
         raise Nonsense("no text that can be kept")
     if not isinstance(metadata, dict) or not _METADATA.issuperset(metadata):
         raise Nonsense("metadata of another kind")
@@ -179,16 +180,6 @@ def _blocks(rows: Any, length: int) -> tuple[Block, ...]:
 
 
 def _line(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > MAX_LINE or not _storable(value):
+    if not isinstance(value, str) or len(value) > MAX_LINE or not storable(value):
         raise Nonsense("a line that cannot be kept")
     return value
-
-
-def _storable(text: str) -> bool:
-    if "\x00" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
