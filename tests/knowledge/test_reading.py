@@ -1,4 +1,4 @@
-"""Articles as readers see them, and colours that stay readable."""
+"""Articles as readers see them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.theming import DARK_SURFACE, LIGHT_SURFACE, contrast, readable_on
 from knowledge.reading import article_html
 
 TEXT = "Title\n\nOne <b>two</b> three.\n\n- first\n- second\n\nA | B\n | 5"
@@ -40,9 +39,3 @@ def test_an_empty_first_cell_keeps_its_column() -> None:
 def test_a_mark_never_changes_the_words(start: int, end: int) -> None:
     plain = article_html(TEXT, BLOCKS)
     assert re.sub(r"</?mark[^>]*>", "", article_html(TEXT, BLOCKS, start, end)) == plain
-
-
-@given(st.tuples(*[st.integers(0, 255)] * 3))
-def test_any_colour_becomes_readable(colour: tuple[int, int, int]) -> None:
-    for ground in (LIGHT_SURFACE, DARK_SURFACE):
-        assert contrast(readable_on(ground, colour), ground) >= 4.5
